@@ -1,0 +1,33 @@
+//! What `entrad` and its modules share: the protocol, the sockets' paths, the guard that answers without asking, and
+//! the blocking client.
+//!
+//! This crate is linked into every process that calls `getpwnam` or opens a PAM conversation. It depends on libc and
+//! nothing else, starts no thread, keeps no descriptor between calls and prints nothing.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`protocol`] | the grammar of the protocol, on one page, and its numbers |
+//! | [`codec`] | reading and writing the grammar's primitives, bounds checked |
+//! | [`nss`], [`pam`] | the messages of `nss.sock` and `pam.sock` |
+//! | [`client`] | one request, one reply, one deadline |
+//! | [`guard`] | names and ids that cannot be ours, decided without any call |
+//! | [`ranges`] | the id ranges that the root-owned configuration grants |
+//! | [`local`] | who stands in `/etc/passwd` and `/etc/group` |
+//! | [`paths`] | sockets and files, as installed |
+//!
+//! The reader of the shared cache (`/run/entra/cache.map`) will stand beside these as `cache_map`; until it does, every
+//! lookup that the guard lets through asks the socket.
+
+#![deny(unsafe_code)]
+
+pub mod client;
+pub mod codec;
+pub mod guard;
+pub mod local;
+pub mod nss;
+pub mod pam;
+pub mod paths;
+pub mod protocol;
+pub mod ranges;
+#[allow(unsafe_code)] // FFI edge: socket calls that std does not offer (peer credentials, SCM_RIGHTS, deadlines).
+mod socket;
