@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The shared core: resolves domain users and groups through LDAP with caching, maps SIDs to ids, and decides logins.
+//!
+//! Use cases ([`lookup`], [`auth`], [`access`]) never name an adapter: they speak to the traits
+//! [`directory::Directory`] and [`auth::Kdc`], and `entrad` wires in [`directory::ldap`] and its broker. Time is a
+//! parameter wherever a decision rests on it.
+
+#![forbid(unsafe_code)]
+
+pub mod auth;
+pub mod config;
+pub mod control;
+pub mod directory;
+pub mod discovery;
+mod error;
+pub mod idmap;
+pub mod lookup;
+pub mod store;
+pub mod types;
+
+pub use error::Error;

@@ -1,0 +1,101 @@
+//! The trait through which use cases reach Kerberos, and what goes over it.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::types::Sid;
+
+/// The reading end of a pipe that holds a password and then end of file. Handed on unread: no password is ever in the
+/// worker's memory.
+#[derive(Debug)]
+pub struct PasswordPipe(pub OwnedFd);
+
+/// A machine ticket was put where LDAP and FAST find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineTicket {
+    /// End of its life.
+    pub expires: SystemTime,
+}
+
+/// Where and as whom the ccache is written after a login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CcacheTarget {
+    /// The user's uid.
+    pub uid: u32,
+    /// The user's primary gid.
+    pub gid: u32,
+    /// Residual name, template filled in: `FILE:/tmp/krb5cc_1000`.
+    pub name: String,
+}
+
+/// One login attempt: one AS exchange that carries proof of the password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthRequest {
+    /// Kerberos realm, upper case.
+    pub realm: String,
+    /// The one KDC to ask; no second one is tried.
+    pub kdc: SocketAddr,
+    /// Principal as an enterprise name (RFC 6806): a UPN or `sam@realm`.
+    pub principal: String,
+    /// SID of the record that the login is for; the PAC must name the same.
+    pub expected_sid: Sid,
+    /// Where the ticket goes; `None`: prove the password only.
+    pub ccache: Option<CcacheTarget>,
+    /// How long all of it may take.
+    pub timeout: Duration,
+}
+
+/// What the KDC's answer proved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KdcVerdict {
+    /// The password is right, the KDC knows our keytab, and the PAC names the expected SID.
+    Success,
+    /// Pre-authentication failed.
+    WrongPassword,
+    /// The KDC says that the password has expired. Proof of the password only where `proven`
+    /// (a `kadmin/changepw` ticket was got with it).
+    PasswordExpired {
+        /// Whether the password was shown to be right.
+        proven: bool,
+    },
+    /// CLIENT_REVOKED: disabled, expired or locked; the account's LDAP state tells which.
+    Revoked,
+    /// No such principal.
+    UnknownPrincipal,
+    /// The ticket is for another account than the record's.
+    IdentityMismatch,
+    /// The KDC could not be verified with the machine keytab: it may be false.
+    KdcNotVerified(String),
+    /// Clocks differ too much.
+    ClockSkew(String),
+    /// The KDC did not answer in time.
+    Unreachable(String),
+    /// The policy forbids this logon (workstation, hours): KDC_ERR_POLICY.
+    Policy,
+    /// Anything else, in libkrb5's own words.
+    Failed(String),
+}
+
+/// What came of an [`AuthRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthAnswer {
+    /// What the KDC's answer proved.
+    pub verdict: KdcVerdict,
+    /// Where the ticket was written: the name asked for, or another one where that was taken by somebody else.
+    pub ccache: Option<String>,
+}
+
+/// Kerberos, done elsewhere: in a helper process with a deadline.
+#[async_trait]
+pub trait Kdc: Send + Sync {
+    /// Gets a machine ticket from `kdc` with the keytab, into [`entra_wire::paths::MACHINE_CCACHE`].
+    async fn machine_ticket(&self, realm: &str, kdc: SocketAddr) -> Result<MachineTicket, Error>;
+
+    /// Proves a password and writes a ticket.
+    async fn authenticate(&self, request: AuthRequest, password: PasswordPipe) -> Result<AuthAnswer, Error>;
+}

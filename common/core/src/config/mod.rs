@@ -1,0 +1,142 @@
+//! Configuration: `/etc/entra/entra.toml`, read into plain values with every default filled in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::types::DomainId;
+
+/// The whole configuration. `domains` is empty on a host that is not joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How long an answer of the directory is fresh (`cache_ttl`).
+    pub cache_ttl: Duration,
+    /// How long "there is none" is remembered (`negative_ttl`).
+    pub negative_ttl: Duration,
+    /// Longest wait of a lookup (`lookup_deadline`).
+    pub lookup_deadline: Duration,
+    /// Most verbose level that is logged (`log_level`).
+    pub log_level: log::LevelFilter,
+    /// Group names that no domain group may carry without `@domain` (`reserved_groups`).
+    pub reserved_groups: Vec<String>,
+    /// The domains, in the file's order.
+    pub domains: Vec<Domain>,
+}
+
+/// One domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// DNS name in lower case.
+    pub name: DomainId,
+    /// Kind of directory.
+    pub preset: Preset,
+    /// DCs to use instead of asking DNS: host names or addresses, with an optional port.
+    pub servers: Vec<String>,
+    /// DNS servers to ask instead of the host's.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Naming context; `None` = the directory's default one.
+    pub base_dn: Option<String>,
+    /// Subtrees that hold users; empty = all of `base_dn`.
+    pub user_bases: Vec<String>,
+    /// Subtrees that hold groups; empty = all of `base_dn`.
+    pub group_bases: Vec<String>,
+    /// LDAP filter that every user must match.
+    pub user_filter: Option<String>,
+    /// LDAP filter that every group must match.
+    pub group_filter: Option<String>,
+    /// How LDAP is protected.
+    pub ldap_security: LdapSecurity,
+    /// CA certificates for LDAPS and StartTLS.
+    pub tls_ca: Option<PathBuf>,
+    /// How SIDs become ids.
+    pub id_mapping: IdMapping,
+    /// First and last id that this domain may use, inclusive.
+    pub id_range: (u32, u32),
+    /// Slice of the range, where an administrator pins it (mapping `sssd`).
+    pub id_slice: Option<u32>,
+    /// Shape of canonical names.
+    pub username_format: UsernameFormat,
+    /// Template of home directories: `%u %d %U %s`.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// What a user's primary group is.
+    pub primary_group: PrimaryGroup,
+    /// Whether getpwent and getgrent list this domain.
+    pub enumerate: bool,
+    /// Whether logins work while the directory is away.
+    pub offline_login: bool,
+    /// How long after the last online login.
+    pub offline_max_age: Duration,
+    /// Template of ccache names: `FILE:/tmp/krb5cc_%U`.
+    pub ccache: String,
+    /// Who may log in.
+    pub access: Access,
+}
+
+/// Kind of directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// Plain Active Directory.
+    ActiveDirectory,
+    /// Microsoft Entra Domain Services.
+    EntraDs,
+}
+
+/// How LDAP is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LdapSecurity {
+    /// GSSAPI with privacy on port 389.
+    Seal,
+    /// TLS on port 636.
+    Ldaps,
+    /// StartTLS on port 389.
+    StartTls,
+}
+
+/// How SIDs become ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdMapping {
+    /// SSSD's algorithm.
+    Sssd,
+    /// winbind's idmap_rid: first id of the range + RID.
+    Rid,
+    /// uidNumber and gidNumber of the directory.
+    Rfc2307,
+}
+
+/// Shape of canonical names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsernameFormat {
+    /// `alice`
+    Sam,
+    /// `alice@contoso.com`
+    Upn,
+    /// `AADDS\alice`
+    DownLevel,
+}
+
+/// What a user's primary group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrimaryGroup {
+    /// primaryGroupID of the directory.
+    Directory,
+    /// A group of the user's own name and id.
+    UserPrivate,
+}
+
+/// Who may log in: `[domains.X.access]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Whether users whom no rule names may log in.
+    pub default_allow: bool,
+    /// Groups whose members may log in when `default_allow` is false (`permit`), names or SIDs.
+    pub permit: Vec<String>,
+}
+
+impl Domain {
+    /// The Kerberos realm: the DNS name in upper case.
+    pub fn realm(&self) -> String {
+        self.name.to_uppercase()
+    }
+}

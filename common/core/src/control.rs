@@ -1,0 +1,221 @@
+//! The messages of `ctl.sock`, as JSON. `entractl` prints them with `--json`, so their fields are an interface: they
+//! may grow, and none is renamed or removed.
+
+use serde::{Deserialize, Serialize};
+
+/// What `entractl` asks the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum Request {
+    /// State of every domain.
+    Status,
+    /// One user.
+    User {
+        /// How it is named.
+        key: LookupKey,
+    },
+    /// One group, with its members.
+    Group {
+        /// How it is named.
+        key: LookupKey,
+    },
+    /// Whatever has this SID.
+    Sid {
+        /// `S-1-…`
+        sid: String,
+    },
+    /// Forget cached answers: of one name, or all. Root only.
+    CacheFlush {
+        /// A user's or group's name in any form; `None` = everything.
+        name: Option<String>,
+    },
+    /// Counts and ages.
+    CacheStats,
+}
+
+/// How a user or group is named on the command line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LookupKey {
+    /// Any name form.
+    Name(String),
+    /// uid or gid.
+    Id(u32),
+    /// `S-1-…`
+    Sid(String),
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Reply {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::User`] and [`Request::Sid`].
+    User(Box<UserView>),
+    /// To [`Request::Group`] and [`Request::Sid`].
+    Group(Box<GroupView>),
+    /// The directory says that there is none.
+    NotFound,
+    /// The directory is not reachable and nothing is cached.
+    Offline {
+        /// Why, in one sentence.
+        reason: String,
+    },
+    /// Done; how many entries it touched.
+    Done {
+        /// Entries forgotten.
+        count: u64,
+    },
+    /// To [`Request::CacheStats`].
+    Cache(CacheStats),
+    /// The peer may not ask this.
+    NotPermitted,
+    /// The request makes no sense; what would.
+    Invalid {
+        /// In one sentence.
+        reason: String,
+    },
+}
+
+/// State of the daemon and its domains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// One per configured domain.
+    pub domains: Vec<DomainStatus>,
+    /// Counts and ages.
+    pub cache: CacheStats,
+}
+
+/// State of one domain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DomainStatus {
+    /// DNS name.
+    pub domain: String,
+    /// NetBIOS name, once known.
+    pub netbios: Option<String>,
+    /// Domain SID, once known.
+    pub sid: Option<String>,
+    /// Whether the last use of the directory succeeded.
+    pub online: bool,
+    /// Since when, in Unix seconds.
+    pub since: u64,
+    /// Why it is offline, in one sentence.
+    pub reason: Option<String>,
+    /// DC in use.
+    pub server: Option<String>,
+    /// Round trip of the last search, in microseconds.
+    pub latency_us: Option<u64>,
+    /// First and last id of the domain's own slice.
+    pub id_range: Option<(u32, u32)>,
+    /// End of the machine ticket's life, in Unix seconds.
+    pub machine_ticket_expires: Option<u64>,
+    /// When the keytab was last written, in Unix seconds.
+    pub keytab_changed: Option<u64>,
+}
+
+/// Counts of the caches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheStats {
+    /// Users on disk.
+    pub users: u64,
+    /// Groups on disk.
+    pub groups: u64,
+    /// Answers in memory, positive.
+    pub memory_entries: u64,
+    /// Answers in memory, negative.
+    pub negative_entries: u64,
+    /// Age of the oldest entry on disk, in seconds.
+    pub oldest_seconds: Option<u64>,
+    /// Lookups answered since start.
+    pub lookups: u64,
+    /// Of these, from memory or disk.
+    pub hits: u64,
+    /// Searches sent to the directory since start.
+    pub directory_searches: u64,
+}
+
+/// A user, and what is known about the knowledge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserView {
+    /// Canonical name.
+    pub name: String,
+    /// DNS name of the domain.
+    pub domain: String,
+    /// sAMAccountName.
+    pub sam_account_name: String,
+    /// userPrincipalName.
+    pub user_principal_name: Option<String>,
+    /// objectSid.
+    pub sid: String,
+    /// distinguishedName.
+    pub dn: String,
+    /// Mapped uid.
+    pub uid: u32,
+    /// Primary gid.
+    pub gid: u32,
+    /// Display name.
+    pub gecos: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// Flags of the account in words: `disabled`, `locked`, `expired`, `must-change-password`, `password-expired`.
+    pub flags: Vec<String>,
+    /// Supplementary groups, as far as known: name (where known) and gid.
+    pub groups: Vec<GroupRef>,
+    /// Where the answer came from.
+    pub source: Source,
+    /// Age of the answer in seconds.
+    pub age_seconds: u64,
+    /// Whether this user could log in now without the directory.
+    pub offline_ready: bool,
+}
+
+/// A group in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRef {
+    /// Canonical name, where it is known.
+    pub name: Option<String>,
+    /// Mapped gid.
+    pub gid: u32,
+}
+
+/// A group, and what is known about the knowledge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// Canonical name.
+    pub name: String,
+    /// DNS name of the domain.
+    pub domain: String,
+    /// sAMAccountName.
+    pub sam_account_name: String,
+    /// objectSid.
+    pub sid: String,
+    /// distinguishedName.
+    pub dn: String,
+    /// Mapped gid.
+    pub gid: u32,
+    /// Canonical names of its direct members that are users; `None` where not yet asked for.
+    pub members: Option<Vec<String>>,
+    /// Where the answer came from.
+    pub source: Source,
+    /// Age of the answer in seconds.
+    pub age_seconds: u64,
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Asked just now.
+    Directory,
+    /// Still within its life.
+    Cache,
+    /// Past its life, served because the directory is not reachable or is being asked.
+    Stale,
+}

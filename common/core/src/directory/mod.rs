@@ -1,0 +1,81 @@
+//! The directory as the use cases see it. [`ldap`] is the real one; tests bring fakes.
+
+pub mod ldap;
+
+use async_trait::async_trait;
+
+use crate::Error;
+use crate::types::{Entry, GroupEntry, Sid, UserEntry};
+
+/// How an account is asked for. Names are matched without regard to letter case; adapters escape them (RFC 4515) and
+/// compare what comes back, because AD's own matching also ignores accents.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// sAMAccountName.
+    Sam(String),
+    /// userPrincipalName (users only).
+    Upn(String),
+    /// sAMAccountName or userPrincipalName, in one search (users only).
+    SamOrUpn {
+        /// sAMAccountName to look for.
+        sam: String,
+        /// userPrincipalName to look for.
+        upn: String,
+    },
+    /// objectSid.
+    Sid(Sid),
+    /// uidNumber (users) or gidNumber (groups), for the mapping `rfc2307`.
+    PosixId(u32),
+}
+
+/// What a domain says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainInfo {
+    /// SID of the domain.
+    pub sid: Sid,
+    /// NetBIOS name, such as `AADDS`.
+    pub netbios: String,
+    /// DNS name in lower case.
+    pub dns_name: String,
+    /// Root of the domain's naming context.
+    pub base_dn: String,
+}
+
+/// One batch of an enumeration.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// Entries of this batch.
+    pub entries: Vec<T>,
+    /// Where to go on; empty at the end.
+    pub cursor: Vec<u8>,
+}
+
+/// One domain's directory. Every call ends within the adapter's own deadline, with [`Error::Offline`] when it passes.
+/// `Ok(None)` and a missing entry mean that the directory said so.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// What the domain says of itself; cached by the adapter after the first answer.
+    async fn domain_info(&self) -> Result<DomainInfo, Error>;
+
+    /// One user. [`Error::Ambiguous`] where several match and none matches exactly.
+    async fn user(&self, key: &Key) -> Result<Option<UserEntry>, Error>;
+
+    /// One group (security groups and distribution groups alike; the use case filters).
+    async fn group(&self, key: &Key) -> Result<Option<GroupEntry>, Error>;
+
+    /// tokenGroups of the user with this DN: SIDs of all security groups, nested ones included, without names.
+    async fn token_groups(&self, dn: &str) -> Result<Vec<Sid>, Error>;
+
+    /// Users and groups with these SIDs, in batched searches. Unknown SIDs are left out.
+    async fn by_sids(&self, sids: &[Sid]) -> Result<Vec<Entry>, Error>;
+
+    /// Direct members of the group with this DN that are users or groups, read by range retrieval
+    /// (MS-ADTS 3.1.1.3.1.3.3) and resolved in batches.
+    async fn members(&self, dn: &str) -> Result<Vec<Entry>, Error>;
+
+    /// A batch of all users, after the one that gave `cursor` (empty: from the start).
+    async fn users_page(&self, cursor: &[u8]) -> Result<Page<UserEntry>, Error>;
+
+    /// A batch of all groups, after the one that gave `cursor` (empty: from the start).
+    async fn groups_page(&self, cursor: &[u8]) -> Result<Page<GroupEntry>, Error>;
+}

@@ -1,0 +1,80 @@
+//! What the directory says, before ids are mapped and names are chosen.
+
+use serde::{Deserialize, Serialize};
+
+use super::Sid;
+
+/// A user or a group, as read by SID or DN when it is not known which it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A user.
+    User(Box<UserEntry>),
+    /// A group.
+    Group(Box<GroupEntry>),
+}
+
+/// A user object (objectClass user, not computer).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserEntry {
+    /// objectSid
+    pub sid: Option<Sid>,
+    /// objectGUID, 16 bytes as the directory gives them.
+    pub guid: Vec<u8>,
+    /// distinguishedName
+    pub dn: String,
+    /// sAMAccountName, in the directory's letter case.
+    pub sam: String,
+    /// userPrincipalName, where set.
+    pub upn: Option<String>,
+    /// displayName, else cn.
+    pub display_name: String,
+    /// primaryGroupID: a RID of the user's own domain.
+    pub primary_group_rid: u32,
+    /// uidNumber and gidNumber, read only for the mapping `rfc2307`.
+    pub posix: Option<(u32, u32)>,
+    /// Whether the account may log in.
+    pub state: AccountState,
+}
+
+/// The attributes that decide whether an account may log in, raw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountState {
+    /// userAccountControl (MS-ADTS 2.2.16).
+    pub control: u32,
+    /// msDS-User-Account-Control-Computed: lockout 0x10, password expired 0x800000.
+    pub computed: u32,
+    /// accountExpires, FILETIME; 0 and `i64::MAX` = never.
+    pub account_expires: i64,
+    /// pwdLastSet, FILETIME; 0 = must change at next logon.
+    pub password_last_set: i64,
+    /// msDS-UserPasswordExpiryTimeComputed, FILETIME; 0 where not given, `i64::MAX` = never.
+    pub password_expires: i64,
+}
+
+impl AccountState {
+    /// userAccountControl: the account is disabled.
+    pub const DISABLED: u32 = 0x2;
+    /// Computed: too many wrong passwords.
+    pub const LOCKED: u32 = 0x10;
+    /// userAccountControl: the password never expires.
+    pub const PASSWORD_NEVER_EXPIRES: u32 = 0x1_0000;
+    /// Computed: the password has expired.
+    pub const PASSWORD_EXPIRED: u32 = 0x80_0000;
+}
+
+/// A group object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupEntry {
+    /// objectSid
+    pub sid: Option<Sid>,
+    /// objectGUID, 16 bytes as the directory gives them.
+    pub guid: Vec<u8>,
+    /// distinguishedName
+    pub dn: String,
+    /// sAMAccountName, in the directory's letter case.
+    pub sam: String,
+    /// groupType (MS-ADTS 2.2.12); bit 0x80000000 = security group.
+    pub group_type: i32,
+    /// gidNumber, read only for the mapping `rfc2307`.
+    pub gid_number: Option<u32>,
+}

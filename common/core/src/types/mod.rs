@@ -1,0 +1,11 @@
+//! Values that every part of the core speaks in.
+
+mod entry;
+mod name;
+mod record;
+mod sid;
+
+pub use entry::{AccountState, Entry, GroupEntry, UserEntry};
+pub use name::{NameForm, fold};
+pub use record::{DomainId, GroupRecord, UserRecord};
+pub use sid::{Sid, SidError};
