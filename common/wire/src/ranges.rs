@@ -92,12 +92,7 @@ struct Stamp {
 
 impl Stamp {
     fn of(meta: &std::fs::Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-            size: meta.size(),
-        }
+        Self { device: meta.dev(), inode: meta.ino(), changed: (meta.ctime(), meta.ctime_nsec()), size: meta.size() }
     }
 }
 

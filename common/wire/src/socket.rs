@@ -135,8 +135,7 @@ fn address(path: &Path) -> Option<(libc::sockaddr_un, libc::socklen_t)> {
 /// about to write there.
 fn socket() -> Result<OwnedFd, CallError> {
     // SAFETY: no pointer is passed.
-    let fd =
-        unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
+    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
     if fd < 0 {
         return Err(CallError::Resources);
     }
