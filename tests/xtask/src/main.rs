@@ -1,2 +1,53 @@
-//! Placeholder.
-fn main() {}
+//! Developers' commands. `cargo xtask demo` shows the main job from nothing, `cargo xtask test` runs every test from
+//! nothing; the rest are their parts.
+
+#![forbid(unsafe_code)]
+
+mod demo;
+mod lab;
+mod package;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developers' commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the main job, from nothing, on a real directory (needs root)
+    Demo,
+    /// Run all tests, from nothing (needs root)
+    Test(test::Options),
+    /// Bring the lab up or down, or open a shell in one of its nodes (needs root)
+    Lab(lab::Options),
+    /// Build packages into target/packages
+    Package(package::Options),
+    /// Check the rules of the architecture
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo => demo::run(),
+        Command::Test(options) => test::run(&options),
+        Command::Lab(options) => lab::run(&options),
+        Command::Package(options) => package::run(&options),
+        Command::Tidy => tidy::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
