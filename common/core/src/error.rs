@@ -21,6 +21,9 @@ pub enum Error {
     /// A name means more than one account: never guess.
     #[error("{0}")]
     Ambiguous(String),
+    /// A bound was reached: asking later may help.
+    #[error("too many requests at once: {0}")]
+    Busy(String),
     /// The operating system refused something.
     #[error("{0}")]
     Io(String),

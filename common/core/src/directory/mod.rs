@@ -2,6 +2,8 @@
 
 pub mod ldap;
 
+use std::net::SocketAddr;
+
 use async_trait::async_trait;
 
 use crate::Error;
@@ -41,6 +43,27 @@ pub struct DomainInfo {
     pub base_dn: String,
 }
 
+/// How the directory is, as of its last use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the last use succeeded.
+    pub online: bool,
+    /// Since when, in Unix seconds.
+    pub since: u64,
+    /// Why it is not online, in one sentence.
+    pub reason: Option<String>,
+    /// Host name of the DC in use.
+    pub server: Option<String>,
+    /// Its address, of LDAP.
+    pub address: Option<SocketAddr>,
+    /// Round trip of the last search, in microseconds.
+    pub latency_us: Option<u64>,
+    /// Searches sent since start.
+    pub searches: u64,
+    /// End of the machine ticket's life, in Unix seconds.
+    pub ticket_expires: Option<u64>,
+}
+
 /// One batch of an enumeration.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
@@ -56,6 +79,12 @@ pub struct Page<T> {
 pub trait Directory: Send + Sync {
     /// What the domain says of itself; cached by the adapter after the first answer.
     async fn domain_info(&self) -> Result<DomainInfo, Error>;
+
+    /// The KDC beside the server in use (port 88 of the same DC): the one that a login asks.
+    async fn kdc(&self) -> Result<SocketAddr, Error>;
+
+    /// How the directory is, without asking it.
+    fn health(&self) -> Health;
 
     /// One user. [`Error::Ambiguous`] where several match and none matches exactly.
     async fn user(&self, key: &Key) -> Result<Option<UserEntry>, Error>;
