@@ -19,7 +19,7 @@ pub fn name_may_be_ours(name: &[u8]) -> bool {
 
 /// Whether an id lies in a range that the root-owned configuration grants, and not below [`ID_FLOOR`].
 pub fn id_may_be_ours(id: u32, ranges: &Ranges) -> bool {
-    id >= ID_FLOOR && id < u32::MAX - 1 && ranges.contains(id)
+    (ID_FLOOR..u32::MAX - 1).contains(&id) && ranges.contains(id)
 }
 
 #[cfg(test)]

@@ -181,9 +181,10 @@ fn send_once(fd: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<usize
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
             (*header).cmsg_len = libc::CMSG_LEN(size) as _;
-            let data = libc::CMSG_DATA(header).cast::<libc::c_int>();
+            let data = libc::CMSG_DATA(header);
             for (at, borrowed) in fds.iter().enumerate() {
-                data.add(at).write_unaligned(borrowed.as_raw_fd());
+                let bytes = borrowed.as_raw_fd().to_ne_bytes();
+                data.add(at * bytes.len()).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
             }
         }
     }

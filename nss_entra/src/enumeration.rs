@@ -1,0 +1,111 @@
+//! Where an enumeration stands: one batch of the daemon's and the cursor of the next one, never the whole list.
+//!
+//! The place is plain memory and each batch has a connection of its own, so a forked child goes on where its parent
+//! was, neither disturbing the other. The lock is never waited for: a child that was forked while another thread held
+//! it is told "not now" instead of hanging. (glibc lets one thread at a time in here.)
+
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use entra_wire::codec::Reader;
+use entra_wire::nss::Request;
+
+use crate::daemon::{Deadline, ask};
+use crate::settings::Settings;
+use crate::status::Failure;
+
+/// What became of an entry.
+pub(crate) enum Next {
+    /// It is in the caller's buffer.
+    Given,
+    /// It is not ours to give: the one after it is asked for.
+    Skipped,
+}
+
+/// One database's enumeration.
+pub(crate) struct Stream {
+    state: Mutex<State>,
+    request: fn(&[u8]) -> Request<'_>,
+    /// Fewest bytes of an entry on the wire.
+    least: usize,
+}
+
+struct State {
+    /// The current batch: the reply's body.
+    batch: Vec<u8>,
+    /// Where in it the next entry starts.
+    position: usize,
+    /// How many entries it still has.
+    left: usize,
+    /// Where the next batch starts: empty at the start and at the end, told apart by `begun`.
+    cursor: Vec<u8>,
+    begun: bool,
+}
+
+impl State {
+    const START: Self = Self { batch: Vec::new(), position: 0, left: 0, cursor: Vec::new(), begun: false };
+}
+
+impl Stream {
+    /// An enumeration of what `request` lists, `least` bytes an entry at least.
+    pub(crate) const fn new(request: fn(&[u8]) -> Request<'_>, least: usize) -> Self {
+        Self { state: Mutex::new(State::START), request, least }
+    }
+
+    /// From the start again; frees the batch.
+    pub(crate) fn rewind(&self) {
+        if let Some(mut state) = self.lock() {
+            *state = State::START;
+        }
+    }
+
+    /// Hands the next entry to `give`, which reads it; goes on while it skips. An entry that `give` fails on, for a
+    /// buffer that is too small, is the next one again.
+    pub(crate) fn next(
+        &self,
+        settings: &Settings,
+        mut give: impl FnMut(&mut Reader<'_>) -> Result<Next, Failure>,
+    ) -> Result<(), Failure> {
+        let mut state = self.lock().ok_or(Failure::TryLater)?;
+        let deadline = Deadline::start();
+        loop {
+            while state.left > 0 {
+                let mut reader = Reader::new(state.batch.get(state.position..).unwrap_or_default());
+                let next = give(&mut reader)?;
+                state.position = state.batch.len() - reader.rest().len();
+                state.left -= 1;
+                if matches!(next, Next::Given) {
+                    return Ok(());
+                }
+            }
+            self.fetch(&mut state, settings, deadline)?;
+        }
+    }
+
+    /// The batch after the current one.
+    fn fetch(&self, state: &mut State, settings: &Settings, deadline: Deadline) -> Result<(), Failure> {
+        if state.begun && state.cursor.is_empty() {
+            state.batch = Vec::new();
+            return Err(Failure::NotFound);
+        }
+        let mut batch = std::mem::take(&mut state.batch);
+        let mut reader = ask(&(self.request)(&state.cursor), settings, deadline, &mut batch)?;
+        let cursor = reader.cursor()?.to_vec();
+        let left = reader.count(self.least)?;
+        // A batch without entries that leads to itself would be asked for again and again.
+        if left == 0 && cursor == state.cursor && !cursor.is_empty() {
+            return Err(Failure::NotRunning);
+        }
+        let rest = reader.rest().len();
+        let position = batch.len() - rest;
+        *state = State { batch, position, left, cursor, begun: true };
+        Ok(())
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}

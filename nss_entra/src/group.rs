@@ -1,0 +1,103 @@
+//! group: `getgrnam`, `getgrgid`, `getgrent`.
+
+use libnss::group::CGroup;
+
+use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
+use entra_wire::nss::{Group, Request};
+use entra_wire::ranges::Ranges;
+
+use crate::buffer::Destination;
+use crate::daemon::{Deadline, ask};
+use crate::enumeration::{Next, Stream};
+use crate::local::{self, refuse_local};
+use crate::settings::Settings;
+use crate::status::Failure;
+
+static STREAM: Stream = Stream::new(|cursor| Request::GroupList(cursor), Group::LEAST);
+
+/// `getgrnam`: the group of this name, with all of its members.
+pub(crate) fn by_name(name: &[u8], into: Destination<'_, CGroup>) -> Result<(), Failure> {
+    if !name_may_be_ours(name) {
+        return Err(Failure::NotFound);
+    }
+    let settings = Settings::current();
+    let mut body = Vec::new();
+    let group = look_up(&Request::GroupByName(name), &settings, &mut body)?;
+    if !may_be_ours(&group, &Ranges::of_config(&settings.config)) {
+        return Err(Failure::NotFound);
+    }
+    refuse_local(local::group(), &[name, group.name], Some(group.gid))?;
+    pack(group, into)
+}
+
+/// `getgrgid`: the group with the members that the daemon has at hand.
+pub(crate) fn by_gid(gid: u32, into: Destination<'_, CGroup>) -> Result<(), Failure> {
+    let settings = Settings::current();
+    let ranges = Ranges::of_config(&settings.config);
+    if !id_may_be_ours(gid, &ranges) {
+        return Err(Failure::NotFound);
+    }
+    let mut body = Vec::new();
+    let group = look_up(&Request::GroupByGid(gid), &settings, &mut body)?;
+    if group.gid != gid || !may_be_ours(&group, &ranges) {
+        return Err(Failure::NotFound);
+    }
+    refuse_local(local::group(), &[group.name], Some(gid))?;
+    pack(group, into)
+}
+
+/// `getgrent`: the next group of the enumeration.
+pub(crate) fn next(mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
+    let settings = Settings::current();
+    let ranges = Ranges::of_config(&settings.config);
+    STREAM.next(&settings, |reader| {
+        let group = Group::read(reader)?;
+        if !may_be_ours(&group, &ranges) || is_local(&group)? {
+            return Ok(Next::Skipped);
+        }
+        pack(group, into.reborrow())?;
+        Ok(Next::Given)
+    })
+}
+
+/// `setgrent`, `endgrent`: from the start again, and nothing is held.
+#[allow(clippy::unnecessary_wraps)] // The shape of an entry point's body.
+pub(crate) fn rewind() -> Result<(), Failure> {
+    STREAM.rewind();
+    Ok(())
+}
+
+fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Group<'b>, Failure> {
+    let mut reader = ask(request, settings, Deadline::start(), body)?;
+    let group = Group::read(&mut reader)?;
+    reader.end()?;
+    Ok(group)
+}
+
+fn may_be_ours(group: &Group<'_>, ranges: &Ranges) -> bool {
+    name_may_be_ours(group.name) && id_may_be_ours(group.gid, ranges)
+}
+
+fn is_local(group: &Group<'_>) -> Result<bool, Failure> {
+    match refuse_local(local::group(), &[group.name], Some(group.gid)) {
+        Err(Failure::NotFound) => Ok(true),
+        other => other.map(|()| false),
+    }
+}
+
+fn pack(group: Group<'_>, into: Destination<'_, CGroup>) -> Result<(), Failure> {
+    let Destination { record, mut buffer } = into;
+    // One more than members: C ends the array with a null pointer.
+    let members = buffer.pointers(group.members.len().saturating_add(1))?;
+    // A member whose name cannot be ours would be read as a local account: it is left out.
+    for (slot, member) in members.iter_mut().zip(group.members.filter(|member| name_may_be_ours(member))) {
+        *slot = buffer.string(member)?;
+    }
+    record.write(CGroup {
+        name: buffer.string(group.name)?,
+        passwd: buffer.string(b"*")?,
+        gid: group.gid,
+        members: members.as_mut_ptr(),
+    });
+    Ok(())
+}

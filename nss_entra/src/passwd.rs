@@ -1,0 +1,108 @@
+//! passwd: `getpwnam`, `getpwuid`, `getpwent`.
+
+use libnss::passwd::CPasswd;
+
+use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
+use entra_wire::nss::{Passwd, Request};
+use entra_wire::ranges::Ranges;
+
+use crate::buffer::Destination;
+use crate::daemon::{Deadline, ask};
+use crate::enumeration::{Next, Stream};
+use crate::local::{self, refuse_local};
+use crate::settings::Settings;
+use crate::status::Failure;
+
+static STREAM: Stream = Stream::new(|cursor| Request::PasswdList(cursor), Passwd::LEAST);
+
+/// `getpwnam`: the user that has this name in any of its forms.
+pub(crate) fn by_name(name: &[u8], into: Destination<'_, CPasswd>) -> Result<(), Failure> {
+    if !name_may_be_ours(name) {
+        return Err(Failure::NotFound);
+    }
+    let settings = Settings::current();
+    let mut body = Vec::new();
+    let user = look_up(&Request::PasswdByName(name), &settings, &mut body)?;
+    if !may_be_ours(&user, &Ranges::of_config(&settings.config)) {
+        return Err(Failure::NotFound);
+    }
+    refuse_local(local::passwd(), &[name, user.name], Some(user.uid))?;
+    pack(&user, into)
+}
+
+/// `getpwuid`.
+pub(crate) fn by_uid(uid: u32, into: Destination<'_, CPasswd>) -> Result<(), Failure> {
+    let settings = Settings::current();
+    let ranges = Ranges::of_config(&settings.config);
+    if !id_may_be_ours(uid, &ranges) {
+        return Err(Failure::NotFound);
+    }
+    let mut body = Vec::new();
+    let user = look_up(&Request::PasswdByUid(uid), &settings, &mut body)?;
+    if user.uid != uid || !may_be_ours(&user, &ranges) {
+        return Err(Failure::NotFound);
+    }
+    refuse_local(local::passwd(), &[user.name], Some(uid))?;
+    pack(&user, into)
+}
+
+/// `getpwent`: the next user of the enumeration.
+pub(crate) fn next(mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
+    let settings = Settings::current();
+    let ranges = Ranges::of_config(&settings.config);
+    STREAM.next(&settings, |reader| {
+        let user = Passwd::read(reader)?;
+        if !may_be_ours(&user, &ranges) || is_local(&user)? {
+            return Ok(Next::Skipped);
+        }
+        pack(&user, into.reborrow())?;
+        Ok(Next::Given)
+    })
+}
+
+/// `setpwent`, `endpwent`: from the start again, and nothing is held.
+#[allow(clippy::unnecessary_wraps)] // The shape of an entry point's body.
+pub(crate) fn rewind() -> Result<(), Failure> {
+    STREAM.rewind();
+    Ok(())
+}
+
+fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Passwd<'b>, Failure> {
+    let mut reader = ask(request, settings, Deadline::start(), body)?;
+    let user = Passwd::read(&mut reader)?;
+    reader.end()?;
+    Ok(user)
+}
+
+/// Whatever the daemon says: no name of root, no id that the configuration does not grant, no path that would break a
+/// line of passwd.
+fn may_be_ours(user: &Passwd<'_>, ranges: &Ranges) -> bool {
+    let is_path = |path: &[u8]| !path.iter().any(|byte| *byte == b':' || byte.is_ascii_control());
+    name_may_be_ours(user.name)
+        && id_may_be_ours(user.uid, ranges)
+        && id_may_be_ours(user.gid, ranges)
+        && is_path(user.home)
+        && is_path(user.shell)
+}
+
+fn is_local(user: &Passwd<'_>) -> Result<bool, Failure> {
+    match refuse_local(local::passwd(), &[user.name], Some(user.uid)) {
+        Err(Failure::NotFound) => Ok(true),
+        other => other.map(|()| false),
+    }
+}
+
+fn pack(user: &Passwd<'_>, into: Destination<'_, CPasswd>) -> Result<(), Failure> {
+    let Destination { record, mut buffer } = into;
+    record.write(CPasswd {
+        name: buffer.string(user.name)?,
+        // Nobody's hash: the password is the KDC's to check.
+        passwd: buffer.string(b"*")?,
+        uid: user.uid,
+        gid: user.gid,
+        gecos: buffer.field(user.gecos)?,
+        dir: buffer.string(user.home)?,
+        shell: buffer.string(user.shell)?,
+    });
+    Ok(())
+}
