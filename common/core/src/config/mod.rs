@@ -1,10 +1,29 @@
 //! Configuration: `/etc/entra/entra.toml`, read into plain values with every default filled in.
+//!
+//! [`load`] reads the file. Every option stands once, in [`options::OPTIONS`]; the parser, [`example`] and
+//! [`man_page`] are made from it.
+
+mod check;
+mod error;
+mod manual;
+pub mod options;
+mod parse;
+mod suggest;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::types::DomainId;
+
+pub use error::ConfigError;
+pub use manual::{example, man_page};
+pub use parse::{load, parse};
+pub use template::{TemplateValues, expand};
 
 /// The whole configuration. `domains` is empty on a host that is not joined.
 #[derive(Clone, Debug, PartialEq, Eq)]

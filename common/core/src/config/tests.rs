@@ -1,0 +1,360 @@
+//! What a configuration means, and where a wrong one is refused.
+
+use proptest::prelude::*;
+
+use super::options::{Kind, OPTIONS, Opt, Scope};
+use super::*;
+
+const HEADER: &str = "[domains.\"aadds.contoso.com\"]\n";
+
+fn in_domain(line: &str) -> Result<Config, ConfigError> {
+    parse(&format!("{HEADER}{line}\n"))
+}
+
+fn refused(text: &str) -> String {
+    parse(text).expect_err(text).to_string()
+}
+
+/// A file in which `line` stands in the table of `scope`.
+fn placed(scope: Scope, line: &str) -> String {
+    match scope {
+        Scope::Global => format!("{line}\n{HEADER}"),
+        Scope::Domain => format!("{HEADER}{line}\n"),
+        Scope::Access => format!("{HEADER}[domains.\"aadds.contoso.com\".access]\n{line}\n"),
+    }
+}
+
+fn with_option(opt: &Opt, value: &str) -> String {
+    let deny = if opt.key == "permit" { "default = \"deny\"\n" } else { "" };
+    placed(opt.scope, &format!("{deny}{} = {value}", opt.key))
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let config = in_domain("").unwrap();
+    assert_eq!(config.cache_ttl, Duration::from_secs(5400));
+    assert_eq!(config.negative_ttl, Duration::from_secs(15));
+    assert_eq!(config.lookup_deadline, Duration::from_secs(3));
+    assert_eq!(config.log_level, log::LevelFilter::Info);
+    for name in ["sudo", "wheel", "adm", "admin", "docker", "lxd", "disk", "shadow", "root"] {
+        assert!(config.reserved_groups.iter().any(|reserved| reserved == name), "{name}");
+    }
+    assert_eq!(
+        config.domains,
+        [Domain {
+            name: "aadds.contoso.com".into(),
+            preset: Preset::ActiveDirectory,
+            servers: vec![],
+            dns_servers: vec![],
+            base_dn: None,
+            user_bases: vec![],
+            group_bases: vec![],
+            user_filter: None,
+            group_filter: None,
+            ldap_security: LdapSecurity::Seal,
+            tls_ca: None,
+            id_mapping: IdMapping::Sssd,
+            id_range: entra_wire::ranges::DEFAULT,
+            id_slice: None,
+            username_format: UsernameFormat::Sam,
+            home: "/home/%u".into(),
+            shell: "/bin/bash".into(),
+            primary_group: PrimaryGroup::Directory,
+            enumerate: false,
+            offline_login: true,
+            offline_max_age: Duration::from_secs(30 * 86_400),
+            ccache: "FILE:/tmp/krb5cc_%U".into(),
+            access: Access { default_allow: true, permit: vec![] },
+        }]
+    );
+    assert!(parse("").unwrap().domains.is_empty());
+}
+
+#[test]
+fn every_option_is_read() {
+    for opt in OPTIONS {
+        let unset = parse(&placed(opt.scope, if opt.key == "permit" { "default = \"deny\"" } else { "" })).unwrap();
+        let set = parse(&with_option(opt, opt.example)).unwrap_or_else(|error| panic!("{}: {error}", opt.key));
+        match opt.kind {
+            Kind::Choice { served, later } => {
+                let mut read: Vec<Config> = Vec::new();
+                for word in served {
+                    let config = parse(&with_option(opt, &format!("\"{word}\""))).unwrap();
+                    assert!(!read.contains(&config), "{} = {word} means the same as another word", opt.key);
+                    read.push(config);
+                }
+                assert!(
+                    opt.default.is_some() && read.contains(&unset),
+                    "{}: the default is none of its words",
+                    opt.key
+                );
+                for word in later {
+                    let error = refused(&with_option(opt, &format!("\"{word}\"")));
+                    assert!(error.contains("not served by this version; use \"seal\""), "{error}");
+                }
+            }
+            _ => assert_ne!(set, unset, "{} changes nothing", opt.key),
+        }
+    }
+}
+
+#[test]
+fn keys_are_unique_in_their_table() {
+    for (at, opt) in OPTIONS.iter().enumerate() {
+        assert!(!OPTIONS[..at].iter().any(|other| other.key == opt.key && other.scope == opt.scope), "{}", opt.key);
+    }
+}
+
+#[test]
+fn the_example_sets_nothing() {
+    let text = example();
+    assert_eq!(parse(&text).unwrap(), parse("").unwrap());
+    assert!(text.lines().all(|line| line.is_empty() || line.starts_with('#')), "{text}");
+}
+
+#[test]
+fn every_line_of_the_example_can_be_switched_on() {
+    let text = example();
+    let mut scope = Scope::Global;
+    let mut seen = 0;
+    for line in text.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')) {
+        match line {
+            "[domains.\"aadds.contoso.com\"]" => scope = Scope::Domain,
+            "[domains.\"aadds.contoso.com\".access]" => scope = Scope::Access,
+            option => {
+                let deny = if option.starts_with("permit") { "default = \"deny\"\n" } else { "" };
+                parse(&placed(scope, &format!("{deny}{option}"))).unwrap();
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, OPTIONS.len());
+}
+
+#[test]
+fn the_man_page_names_every_option() {
+    let page = man_page();
+    for opt in OPTIONS {
+        assert!(page.contains(&format!(".BR {} ", opt.key)), "{}", opt.key);
+    }
+    for line in page.lines().filter(|line| line.starts_with(['.', '\''])) {
+        let known =
+            [".TH", ".SH", ".TP", ".PP", ".BR", ".I ", ".RS", ".RE", ".nf", ".fi", ".br", ".nh", ".ad", ".\\\""];
+        assert!(known.iter().any(|name| line.starts_with(name)), "{line}");
+    }
+}
+
+#[test]
+fn refused_with_line_column_and_remedy() {
+    for (line, column, remedy) in [
+        ("shel = \"/bin/sh\"", 1, "did you mean shell?"),
+        ("id_maping = \"sssd\"", 1, "did you mean id_mapping?"),
+        ("zzz = 1", 1, "this table knows preset, servers"),
+        ("cache_ttl = \"1h\"", 1, "at the top of the file"),
+        ("permit = []", 1, "into the domain's access table"),
+        ("enumerate = \"yes\"", 13, "a text where true or false belongs"),
+        ("shell = 3", 9, "a number where an absolute path in quotes belongs"),
+        ("offline_max_age = \"30\"", 19, "such as \"90m\""),
+        ("offline_max_age = \"30y\"", 19, "units s, m, h and d"),
+        ("offline_max_age = \"0s\"", 19, "write \"1s\" to \"3650d\""),
+        ("offline_max_age = \"99999999999999999999d\"", 19, "is no duration"),
+        ("id_mapping = \"autorid\"", 14, "write \"sssd\" or \"rid\" or \"rfc2307\""),
+        ("id_range = \"999-5000000\"", 12, "begin at 1000"),
+        ("id_range = \"200000-4294967294\"", 12, "end at 4294967293"),
+        ("id_range = \"9-5\"", 12, "write the first and the last id"),
+        ("id_range = [200000, 400000]", 12, "a range in quotes"),
+        ("id_range = \"\"\"200000-900000\"\"\"", 12, "plain string"),
+        ("id_range = \"200000\\u002d900000\"", 12, "plain string"),
+        ("id_range = \"200000-300000\"", 12, "widen it"),
+        ("id_slice = 10000", 12, "slices 0 to 9999"),
+        ("id_slice = -1", 12, "a whole number from 0"),
+        ("home = \"home/%u\"", 8, "begin it with a slash"),
+        ("home = \"/home/%f\"", 8, "unknown placeholder %f"),
+        ("home = \"/home/%u:x\"", 8, "without one"),
+        ("home = \"\"", 8, "leave the line out"),
+        ("home = \"/home/%u\\nroot\"", 8, "control character"),
+        ("ccache = \"KEYRING:session:x%U\"", 10, "keyring of the helper"),
+        ("ccache = \"KEYRING:persistent:%U\"", 10, "not served by this version"),
+        ("ccache = \"KCM:%U\"", 10, "not served by this version"),
+        ("ccache = \"/tmp/krb5cc_%U\"", 10, "names no ccache type"),
+        ("ccache = \"FILE:krb5cc_%U\"", 10, "begin it with a slash"),
+        ("ccache = \"FILE:/tmp/krb5cc\"", 10, "put %U into it"),
+        ("servers = [\"dc1\", \"dc 2\"]", 19, "\"dc 2\" is no host"),
+        ("servers = [\"dc1:0\"]", 12, "is no host"),
+        ("dns_servers = [\"dns.example\"]", 16, "is no address"),
+        ("dns_servers = \"10.0.0.4\"", 15, "a list in brackets"),
+        ("base_dn = \"contoso.com\"", 11, "is no distinguished name"),
+        ("user_filter = \"cn=a\"", 15, "LDAP filter"),
+        ("user_filter = \"(cn=a)(cn=b)\"", 15, "one LDAP filter"),
+        ("user_filter = \"(&(cn=a)\"", 15, "LDAP filter"),
+        ("preset = \"entra-ds\"\nid_mapping = \"rfc2307\"", 14, "no uidNumber"),
+        ("id_mapping = \"rid\"\nid_slice = 3", 12, "remove it"),
+    ] {
+        let error = in_domain(line).expect_err(line);
+        let expected = 2 + line.matches('\n').count();
+        assert!(error.message.contains(remedy), "{line}: {error}");
+        assert_eq!((error.line, error.column), (expected, column), "{line}: {error}");
+        assert!(error.to_string().starts_with(&format!("entra.toml:{expected}:{column}: ")), "{error}");
+    }
+}
+
+#[test]
+fn columns_count_characters() {
+    let error = in_domain("servers = [\"dc-é\", 3]").unwrap_err();
+    assert_eq!((error.line, error.column), (2, 12));
+    let error = in_domain("user_bases = [\"OU=é\", 3]").unwrap_err();
+    assert_eq!((error.line, error.column), (2, 23));
+}
+
+#[test]
+fn domain_names() {
+    for (text, remedy) in [
+        ("[domains.aadds.contoso.com]\n", "aadds.contoso is a domain's name without quotes"),
+        ("[domains.AADDS]\n", "\"AADDS\" is no DNS name"),
+        ("[domains.\"contoso.com.\"]\n", "is no DNS name"),
+        ("[domains.\"10.0.0.1\"]\n", "is no DNS name"),
+        ("[domains.\"contoso .com\"]\n", "is no DNS name"),
+        ("[domains.\"contoso.com\"]\n[domains.\"CONTOSO.com\"]\n", "stands here twice"),
+        ("domains = 3\n", "table of tables"),
+        ("[domains]\n\"contoso.com\" = 3\n", "is no table"),
+        ("[[domains]]\nname = \"contoso.com\"\n", "table of tables"),
+        ("[domain.\"contoso.com\"]\n", "did you mean domains?"),
+        ("[domains.\"contoso.com\"]\naccess = 3\n", "access is a table"),
+        ("[domains.\"contoso.com\".acess]\n", "did you mean access?"),
+    ] {
+        let error = refused(text);
+        assert!(error.contains(remedy), "{text}: {error}");
+    }
+    let config = parse("[domains.\"AADDS.Contoso.COM\"]\n").unwrap();
+    assert_eq!(config.domains[0].name, "aadds.contoso.com");
+    assert_eq!(config.domains[0].realm(), "AADDS.CONTOSO.COM");
+}
+
+#[test]
+fn a_permit_list_that_narrows_nothing_is_refused() {
+    let error = refused("[domains.\"a.example\".access]\npermit = [\"staff\"]\n");
+    assert!(error.contains("entra.toml:2:10:") && error.contains("add default = \"deny\""), "{error}");
+    let config = parse("[domains.\"a.example\".access]\ndefault = \"deny\"\npermit = [\"staff\"]\n").unwrap();
+    assert_eq!(config.domains[0].access, Access { default_allow: false, permit: vec!["staff".into()] });
+}
+
+#[test]
+fn ranges_between_domains() {
+    let two = |first: &str, second: &str| {
+        parse(&format!("[domains.\"a.example\"]\n{first}\n[domains.\"b.example\"]\n{second}\n"))
+    };
+    assert!(two("", "").is_ok(), "slices keep two sssd domains apart");
+    assert!(two("id_mapping = \"rid\"\nid_range = \"10000-99999\"", "").is_ok());
+    for (first, second, line) in [
+        ("id_slice = 7", "id_slice = 7", 4),
+        ("id_mapping = \"rid\"", "", 3),
+        ("id_mapping = \"rid\"", "id_mapping = \"rid\"", 3),
+        ("id_mapping = \"rfc2307\"", "id_mapping = \"rfc2307\"", 3),
+        ("id_mapping = \"rid\"\nid_range = \"10000-99999\"", "id_mapping = \"rid\"\nid_range = \"99999-200000\"", 6),
+        ("", "id_range = \"200000-1000000\"", 4),
+    ] {
+        let error = two(first, second).expect_err("overlap");
+        assert_eq!(error.line, line + usize::from(first.contains('\n') && line == 3), "{first} {second}: {error}");
+        assert!(error.message.contains("b.example") || error.message.contains("a.example"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_the_modules_would_read_differently_is_refused() {
+    for text in [
+        // Ranges that the scanner sees and TOML does not.
+        "[domains.\"a.example\"]\nhome = '''/home'''\nuser_filter = '''(cn=id_range = \"1000-2000\")'''\n",
+        // Ranges that TOML sees and the scanner does not.
+        "[domains.\"a.example\"]\n\"id\\u005frange\" = \"10000-999999\"\n",
+        "domains = { \"a.example\" = { id_mapping = \"rid\", id_range = \"10000-99999\" }, \"b.example\" = { } }\n",
+        "domains.\"a.example\" = { id_mapping = \"rid\", id_range = \"10000-99999\" }\ndomains.\"b.example\".enumerate = true\n",
+    ] {
+        let error = refused(text);
+        assert!(error.contains("modules would read"), "{text}: {error}");
+    }
+    // Shapes that both read alike.
+    for text in [
+        "domains.\"a.example\".id_mapping = \"rid\"\ndomains.\"a.example\".id_range = \"10000-99999\"\n",
+        "[domains.\"a.example\"]\nid_range='10_000-999_999' # winbind's\n",
+        "[domains.\"a.example\".access]\n",
+    ] {
+        parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+#[test]
+fn broken_toml_has_a_place() {
+    let error = parse("[domains.\"a.example\"]\nshell = /bin/sh\n").unwrap_err();
+    assert_eq!(error.line, 2);
+    assert!(error.message.starts_with("not TOML: ") && !error.message.contains('\n'), "{error}");
+    let error = parse("cache_ttl = \"1h\"\ncache_ttl = \"2h\"\n").unwrap_err();
+    assert_eq!(error.line, 2, "{error}");
+}
+
+#[test]
+fn too_long_a_file_is_refused() {
+    let text = "#".repeat(256 * 1024 + 1);
+    assert!(parse(&text).unwrap_err().message.contains("256 KiB"));
+    assert!(parse(&text[1..]).is_ok());
+}
+
+mod files {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    use super::super::load;
+
+    fn file(name: &str, content: &[u8], mode: u32) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("entra-config-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_missing_file_is_told_from_a_wrong_one() {
+        let error = load(std::path::Path::new("/nonexistent/entra.toml")).unwrap_err();
+        assert!(error.missing);
+        assert!(error.to_string().starts_with("/nonexistent/entra.toml: there is no such file"), "{error}");
+        assert!(!load(&std::env::temp_dir()).unwrap_err().missing);
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let path = file("wrong", b"log_level = \"loud\"\n", 0o644);
+        let error = load(&path).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}:1:13: \"loud\" is not known here", path.display())), "{error}");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_is_refused() {
+        let path = file("loose", b"", 0o664);
+        assert!(load(&path).unwrap_err().message.contains("chmod 0644"));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_have_a_line() {
+        let path = file("latin1", b"# one\n# caf\xe9\n", 0o644);
+        let error = load(&path).unwrap_err();
+        assert_eq!(error.line, 2);
+        assert!(error.message.contains("UTF-8"));
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_arrangement_of_its_parts_panics(parts in prop::collection::vec(prop::sample::select(vec![
+        "[domains.\"a.example\"]", "[domains.\"b.example\".access]", "id_range", " = ", "\"1000-9999999\"", "\n", "{", "}",
+        "'", "\"\"\"", "domains", ".", "[", "]", "id_slice", "3", "#", "permit", "é", "default", "\"deny\"", ",",
+    ]), 0..24)) {
+        let _ = parse(&parts.concat());
+    }
+}
