@@ -1,2 +1,36 @@
-//! Placeholder.
-fn main() {}
+//! `entractl`: see [`entractl::cli`].
+
+#![forbid(unsafe_code)]
+
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+
+use clap::Parser;
+use entractl::cli::Cli;
+use entractl::exit::{Exit, Failure};
+use entractl::output::Output;
+use entractl::verbs;
+
+fn main() -> ExitCode {
+    let (mut out, mut err) = (stdout(), stderr());
+    let (json, result) = match Cli::try_parse() {
+        Ok(cli) => {
+            let mut output = Output::new(cli.json, &mut out, &mut err);
+            let result = verbs::run(&cli);
+            return exit(output.finish(result));
+        }
+        // Help and version are answers; they, and usage errors for people, are clap's to print.
+        Err(error) if !error.use_stderr() || !std::env::args_os().any(|argument| argument == "--json") => error.exit(),
+        Err(error) => {
+            let text = error.render().to_string();
+            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            (true, Err(Failure::new(Exit::Usage, "usage", line).remedy("`entractl --help`")))
+        }
+    };
+    exit(Output::new(json, &mut out, &mut err).finish(result))
+}
+
+/// The exit status; an output that nobody takes is a failure.
+fn exit(status: std::io::Result<Exit>) -> ExitCode {
+    ExitCode::from(status.unwrap_or(Exit::No) as u8)
+}

@@ -1,0 +1,90 @@
+//! Asking the daemon: one JSON request over `ctl.sock`, one JSON reply (`entra_core::control`).
+
+use std::path::Path;
+use std::time::Duration;
+
+use entra_core::control::{Reply, Request};
+use entra_wire::client::{CallError, Trust, call, open_reply};
+use entra_wire::codec::Writer;
+use entra_wire::protocol::{MAX_REPLY, MAX_REQUEST, Op, Status};
+
+use crate::exit::{Exit, Failure};
+
+/// Longest wait for an answer. Above the daemon's own deadline of a lookup, so that its reason arrives.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Asks the daemon that listens on `socket` and turns every answer that is none into a [`Failure`].
+///
+/// # Errors
+/// Exit status 3 where nobody listens or the call breaks, 4 where the directory is away, 5 where the daemon refuses,
+/// 2 where it calls the request senseless, 1 where there is no such entry.
+pub fn ask(socket: &Path, verb: &str, request: &Request) -> Result<Reply, Failure> {
+    match exchange(socket, verb, request)? {
+        Reply::NotFound => Err(Failure::no(verb, "the directory has no such entry")),
+        Reply::Offline { reason } => {
+            Err(Failure::new(Exit::NoDirectory, verb, format!("nothing is cached and {reason}"))
+                .remedy("`entractl check` names what keeps the directory away"))
+        }
+        Reply::NotPermitted => {
+            Err(Failure::new(Exit::NotPermitted, verb, "the daemon does not permit this to you")
+                .remedy("run it as root"))
+        }
+        Reply::Invalid { reason } => Err(Failure::new(Exit::Usage, verb, reason)),
+        reply => Ok(reply),
+    }
+}
+
+/// An answer of the wrong kind: daemon and command are of different versions.
+pub fn unexpected(verb: &str) -> Failure {
+    Failure::new(Exit::NoDaemon, verb, "the daemon gave an answer of another kind than asked for")
+        .remedy("restart entrad: it is of another version than entractl")
+}
+
+fn exchange(socket: &Path, verb: &str, request: &Request) -> Result<Reply, Failure> {
+    let broken = |error: String| {
+        Failure::new(Exit::NoDaemon, verb, error).remedy("restart entrad: it may be of another version than entractl")
+    };
+    let text = serde_json::to_vec(request).map_err(|error| broken(error.to_string()))?;
+    let mut frame = Writer::request(Op::Control);
+    frame.raw(&text);
+    if frame.body_len() > MAX_REQUEST {
+        return Err(Failure::new(Exit::Usage, verb, "the request is too long"));
+    }
+    let mut body = Vec::new();
+    call(socket, trust(), &frame.finish(), &[], MAX_REPLY, TIMEOUT, &mut body)
+        .map_err(|error| unreachable(socket, verb, error))?;
+    let (status, mut reader) = open_reply(&body).map_err(|error| unreachable(socket, verb, error))?;
+    match status {
+        Status::Ok => serde_json::from_slice(reader.rest())
+            .map_err(|error| broken(format!("the daemon's answer cannot be read: {error}"))),
+        Status::NotFound => Ok(Reply::NotFound),
+        Status::Offline => Ok(Reply::Offline { reason: "the directory is not reachable".into() }),
+        Status::Refused => Ok(Reply::NotPermitted),
+        Status::Busy => Err(Failure::no(verb, "the daemon has too much to do").remedy("ask again in a moment")),
+        Status::BadRequest => Err(broken("the daemon does not understand the request".into())),
+    }
+}
+
+/// A daemon that a person runs as themselves is theirs to ask.
+fn trust() -> Trust {
+    Trust::RootOr(crate::host::effective_uid())
+}
+
+fn unreachable(socket: &Path, verb: &str, error: CallError) -> Failure {
+    let socket = socket.display();
+    let (error, remedy) = match error {
+        CallError::NotRunning => (
+            format!("entrad is not running: nobody listens on {socket}"),
+            "`systemctl start entrad`, or `entrad --foreground` on a host without systemd; its log says why it stopped",
+        ),
+        CallError::TimedOut => (format!("entrad did not answer on {socket} in {} s", TIMEOUT.as_secs()), "see its log"),
+        CallError::Untrusted => {
+            (format!("{socket} belongs to somebody who is neither root nor you"), "find out who listens there")
+        }
+        CallError::Broken => {
+            (format!("entrad broke off the answer on {socket}"), "see its log; restart it after an upgrade")
+        }
+        CallError::Resources => ("this process has no descriptor or memory left".into(), "raise the limits"),
+    };
+    Failure::new(Exit::NoDaemon, verb, error).remedy(remedy)
+}

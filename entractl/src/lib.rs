@@ -1,0 +1,26 @@
+//! The command of an administrator: one file per verb, and below them what they share.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`cli`] | the command line (clap), from which man page and completions are made |
+//! | [`verbs`] | one file per verb |
+//! | [`output`], [`exit`] | text or JSON, exit statuses, failures with remedies |
+//! | [`daemon`] | questions to the daemon over `ctl.sock` |
+//! | [`host`] | the files and services of the host that join changes, and how they are undone |
+//! | [`process`] | running another program with a deadline |
+//! | [`terminal`], [`module`] | FFI edges: a password without echo, loading a module to see that it loads |
+
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod daemon;
+pub mod exit;
+#[allow(unsafe_code)] // FFI edge inside: flock.
+pub mod host;
+#[allow(unsafe_code)] // FFI edge: dlopen.
+pub mod module;
+pub mod output;
+pub mod process;
+#[allow(unsafe_code)] // FFI edge: termios.
+pub mod terminal;
+pub mod verbs;

@@ -1,0 +1,54 @@
+//! The verbs, one file each.
+
+mod cache;
+mod config;
+mod group;
+mod sid;
+mod status;
+mod user;
+
+use entra_core::control::{LookupKey, Source};
+
+use crate::cli::{Cli, Verb};
+use crate::exit::{Exit, Failure};
+use crate::output::{Answer, span};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Why it was not done.
+pub fn run(cli: &Cli) -> Result<Answer, Failure> {
+    match &cli.verb {
+        Verb::Status => status::run(&cli.socket),
+        Verb::User(key) => user::run(key, &cli.socket),
+        Verb::Group(key) => group::run(key, &cli.socket),
+        Verb::Sid { sid } => sid::run(sid, &cli.socket),
+        Verb::Cache { action } => cache::run(action, &cli.socket),
+        Verb::Config { action } => config::run(action),
+    }
+}
+
+/// The one key that the command line gave.
+fn lookup_key(verb: &str, name: Option<&str>, id: Option<u32>, sid: Option<&str>) -> Result<LookupKey, Failure> {
+    match (name, id, sid) {
+        (Some(name), None, None) => Ok(LookupKey::Name(name.to_owned())),
+        (None, Some(id), None) => Ok(LookupKey::Id(id)),
+        (None, None, Some(text)) => sid_text(verb, text).map(LookupKey::Sid),
+        _ => Err(Failure::new(Exit::Usage, verb, "give a name, an id or a SID")),
+    }
+}
+
+/// The SID in its usual spelling.
+fn sid_text(verb: &str, text: &str) -> Result<String, Failure> {
+    let sid: Result<entra_core::types::Sid, _> = text.parse();
+    sid.map(|sid| sid.to_string()).map_err(|error| Failure::new(Exit::Usage, verb, error.to_string()))
+}
+
+/// Where an answer came from and how old it is, in words.
+fn origin(source: Source, age_seconds: u64) -> String {
+    match source {
+        Source::Directory => "the directory, asked just now".into(),
+        Source::Cache => format!("the cache, {} old", span(age_seconds)),
+        Source::Stale => format!("the cache, past its life, {} old", span(age_seconds)),
+    }
+}

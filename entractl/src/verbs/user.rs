@@ -1,0 +1,89 @@
+//! `user`: what is known of a user, where it came from and how old it is.
+
+use std::path::Path;
+
+use entra_core::control::{Reply, Request, UserView};
+
+use super::{lookup_key, origin};
+use crate::cli::UserKey;
+use crate::daemon;
+use crate::exit::Failure;
+use crate::output::{Answer, fields};
+
+/// Asks the daemon.
+pub(super) fn run(key: &UserKey, socket: &Path) -> Result<Answer, Failure> {
+    let key = lookup_key("user", key.name.as_deref(), key.uid, key.sid.as_deref())?;
+    match daemon::ask(socket, "user", &Request::User { key })? {
+        Reply::User(user) => Ok(Answer::done(render(&user), &user)),
+        _ => Err(daemon::unexpected("user")),
+    }
+}
+
+/// A user for people.
+pub(super) fn render(user: &UserView) -> String {
+    let groups: Vec<_> = user
+        .groups
+        .iter()
+        .map(|group| {
+            group.name.as_ref().map_or_else(|| group.gid.to_string(), |name| format!("{name} ({})", group.gid))
+        })
+        .collect();
+    let text = |value: &str| Some(value.to_owned());
+    fields(&[
+        ("user", text(&user.name)),
+        ("domain", text(&user.domain)),
+        ("sAMAccountName", text(&user.sam_account_name)),
+        ("userPrincipalName", user.user_principal_name.clone()),
+        ("SID", text(&user.sid)),
+        ("DN", text(&user.dn)),
+        ("uid", Some(user.uid.to_string())),
+        ("gid", Some(user.gid.to_string())),
+        ("gecos", text(&user.gecos)),
+        ("home", text(&user.home)),
+        ("shell", text(&user.shell)),
+        ("account", Some(if user.flags.is_empty() { "in order".into() } else { user.flags.join(", ") })),
+        ("groups", (!groups.is_empty()).then(|| groups.join(", "))),
+        ("answer from", Some(origin(user.source, user.age_seconds))),
+        ("offline login", text(if user.offline_ready { "ready" } else { "not ready: needs an online login first" })),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entra_core::control::{GroupRef, Source};
+
+    #[test]
+    fn a_user_for_people() {
+        let user = UserView {
+            name: "alice".into(),
+            domain: "aadds.contoso.com".into(),
+            sam_account_name: "Alice".into(),
+            user_principal_name: None,
+            sid: "S-1-5-21-1-2-3-1103".into(),
+            dn: "CN=Alice,OU=AADDC Users,DC=aadds,DC=contoso,DC=com".into(),
+            uid: 674_001_103,
+            gid: 674_000_513,
+            gecos: "Alice".into(),
+            home: "/home/alice".into(),
+            shell: "/bin/bash".into(),
+            flags: vec!["disabled".into(), "locked".into()],
+            groups: vec![GroupRef { name: Some("ops".into()), gid: 7 }, GroupRef { name: None, gid: 8 }],
+            source: Source::Stale,
+            age_seconds: 3_700,
+            offline_ready: false,
+        };
+        let text = render(&user);
+        for line in [
+            "user:           alice",
+            "uid:            674001103",
+            "account:        disabled, locked",
+            "groups:         ops (7), 8",
+            "answer from:    the cache, past its life, 1 h 1 min old",
+            "offline login:  not ready: needs an online login first",
+        ] {
+            assert!(text.lines().any(|seen| seen == line), "no line `{line}` in\n{text}");
+        }
+        assert!(!text.contains("userPrincipalName"));
+    }
+}
