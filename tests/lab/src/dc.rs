@@ -1,0 +1,88 @@
+//! The domain controller: Samba from Debian's packages, provisioned and filled once, started in the foreground.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::roots::{Layer, Stack};
+
+/// Address of the domain controller.
+pub const ADDRESS: &str = "10.53.0.10";
+/// Its DNS name.
+pub const HOST: &str = "dc1.aadds.contoso.com";
+/// The Kerberos realm.
+pub const REALM: &str = "AADDS.CONTOSO.COM";
+/// The domain's DNS name.
+pub const DNS_DOMAIN: &str = "aadds.contoso.com";
+/// Its NetBIOS name.
+pub const NETBIOS: &str = "AADDS";
+/// The domain's SID, pinned so that ids are known.
+pub const DOMAIN_SID: &str = "S-1-5-21-3623811015-3361044348-30300820";
+/// First id of the slice that [`DOMAIN_SID`] hashes to (slice 3369): a uid or gid is this plus the RID.
+pub const FIRST_ID: u32 = 674_000_000;
+
+const PACKAGES: Layer<'_> = Layer {
+    name: "samba",
+    hostname: "dc1",
+    packages: &[
+        "samba",
+        "samba-ad-provision",
+        "samba-dsdb-modules",
+        "samba-vfs-modules",
+        "python3-samba",
+        "python3-gssapi",
+        "winbind",
+        "krb5-user",
+        "ldb-tools",
+        "ldap-utils",
+        "bind9-host",
+        "openssl",
+        "iproute2",
+        "procps",
+    ],
+    files: &[],
+    script: "rm -f /etc/samba/smb.conf",
+};
+
+const DIRECTORY: Layer<'_> = Layer {
+    name: "directory",
+    hostname: "dc1",
+    packages: &[],
+    files: &[
+        ("/usr/share/lab/smb-global.conf", include_str!("../data/smb-global.conf"), 0o644),
+        ("/usr/share/lab/fill.py", include_str!("../data/fill.py"), 0o644),
+    ],
+    script: include_str!("../data/dc-provision.sh"),
+};
+
+/// The roots of the domain controller, with the filled directory on top.
+pub(crate) fn roots(base: &Stack) -> Result<Stack> {
+    base.with(&PACKAGES)?.with(&DIRECTORY)
+}
+
+const READY: &str = r"
+host -W 1 -t SRV _ldap._tcp.dc._msdcs.aadds.contoso.com 10.53.0.10 | grep -q dc1 &&
+ldapsearch -x -LLL -H ldap://10.53.0.10 -o nettimeout=1 -s base -b '' defaultNamingContext | grep -q DC= &&
+timeout 1 bash -c '</dev/tcp/10.53.0.10/88' 2>/dev/null";
+
+/// Starts Samba and waits until DNS, LDAP and Kerberos answer.
+pub(crate) fn start(node: &Node) -> Result<()> {
+    if node.is_running("samba")? {
+        return Ok(());
+    }
+    node.put_file("/etc/resolv.conf", format!("nameserver {ADDRESS}\nsearch {DNS_DOMAIN}\n"), 0o644)?;
+    node.sh("mkdir -p /run/samba", &[])?.text()?;
+    node.start("samba", &["samba", "--foreground", "--no-process-group", "--debug-stdout"])?;
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let output = node.sh(READY, &[])?;
+        if output.ok() {
+            return Ok(());
+        }
+        if Instant::now() > end || !node.is_running("samba")? {
+            let log = node.log("samba").unwrap_or_default();
+            return Err(Error::new(format!("the domain controller does not answer: {}\n{log}", output.describe())));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,135 @@
+//! Roots that are built once and kept on disk: a pristine Debian and, on top of it as overlay layers, what a kind of
+//! node has in addition. Each carries the key of its recipe, so a changed recipe builds a new one.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::command::must;
+use crate::error::{Doing, Error, Result};
+use crate::namespace::{self, Boot};
+use crate::node::Node;
+use crate::place::{self, Lock, remove_tree, run_dir};
+use crate::process::Process;
+use crate::{apt, host};
+
+/// The Debian release of every node.
+const RELEASE: &str = "bookworm";
+
+const BASE_LIMIT: Duration = Duration::from_secs(1200);
+const SCRIPT_LIMIT: Duration = Duration::from_secs(600);
+
+/// Makes the base root fit for nodes without an init system.
+const BASE_SCRIPT: &str = r#"
+set -e
+# Package scripts start no service: a node's services are started by the lab or by a test.
+printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
+chmod 755 "$1/usr/sbin/policy-rc.d"
+echo LANG=C.UTF-8 >"$1/etc/default/locale"
+: >"$1/etc/resolv.conf"
+"#;
+
+/// A stack of read-only roots, topmost first, and the key of everything in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Stack {
+    pub(crate) layers: Vec<PathBuf>,
+    key: String,
+}
+
+/// What a layer adds.
+pub(crate) struct Layer<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) hostname: &'a str,
+    pub(crate) packages: &'a [&'a str],
+    /// Files written before the script runs: path, content, mode.
+    pub(crate) files: &'a [(&'a str, &'a str, u32)],
+    /// Run by `sh -e` in the node once the packages are there.
+    pub(crate) script: &'a str,
+}
+
+/// The pristine Debian root, built where missing.
+pub(crate) fn base() -> Result<Stack> {
+    let options = host::apt_options()?;
+    let sources = host::apt_sources(RELEASE);
+    let mut recipe = vec![RELEASE.to_owned(), BASE_SCRIPT.to_owned()];
+    recipe.extend(options.iter().cloned());
+    recipe.extend(sources.iter().map(|path| fs::read_to_string(path).unwrap_or_default()));
+    let key = place::recipe_key(&recipe.iter().map(String::as_str).collect::<Vec<_>>());
+    let path = place::cache_dir().join(format!("base-{key}"));
+    let _lock = Lock::take("roots")?;
+    if !path.exists() {
+        let start = announce("a Debian root");
+        let new = place::cache_dir().join("base.new");
+        remove_tree(&new)?;
+        let mut command = Command::new("mmdebstrap");
+        command.args(["--quiet", "--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io"]);
+        for option in &options {
+            command.arg(format!("--aptopt={option}"));
+        }
+        must(command.arg(RELEASE).arg(&new).args(&sources), BASE_LIMIT)?;
+        must(Command::new("sh").args(["-c", BASE_SCRIPT, "sh"]).arg(&new), SCRIPT_LIMIT)?;
+        finish(&new, &path, start)?;
+    }
+    Ok(Stack { layers: vec![path], key })
+}
+
+impl Stack {
+    /// This stack with a layer on top, built where missing.
+    pub(crate) fn with(&self, layer: &Layer<'_>) -> Result<Self> {
+        let mut recipe = vec![self.key.as_str(), layer.hostname, layer.script];
+        recipe.extend(layer.packages);
+        recipe.extend(layer.files.iter().flat_map(|(path, content, _)| [*path, *content]));
+        let key = place::recipe_key(&recipe);
+        let path = place::cache_dir().join(format!("{}-{key}", layer.name));
+        let _lock = Lock::take("roots")?;
+        if !path.exists() {
+            let start = announce(&format!("the layer {}", layer.name));
+            let dir = run_dir(".build").join(layer.name);
+            // What an interrupted build left.
+            if let Some(init) = Process::recorded(&dir.join("init.pid")) {
+                init.kill()?;
+            }
+            remove_tree(&dir)?;
+            fs::create_dir_all(&dir).doing(|| format!("create {}", dir.display()))?;
+            let init = namespace::boot(&Boot { dir: &dir, lowers: &self.layers, hostname: layer.hostname })?;
+            let built = fill(init, layer);
+            init.kill()?;
+            built?;
+            let new = place::cache_dir().join(format!("{}.new", layer.name));
+            remove_tree(&new)?;
+            // Built in memory, kept on disk. "-a" brings the overlay's own marks (devices, attributes) along.
+            must(Command::new("cp").arg("-a").arg(dir.join("upper")).arg(&new), SCRIPT_LIMIT)?;
+            remove_tree(&run_dir(".build"))?;
+            finish(&new, &path, start)?;
+        }
+        let mut layers = vec![path];
+        layers.extend(self.layers.iter().cloned());
+        Ok(Self { layers, key })
+    }
+}
+
+fn fill(init: Process, layer: &Layer<'_>) -> Result<()> {
+    if !layer.packages.is_empty() {
+        let mut words = vec!["install", "--no-install-recommends"];
+        words.extend(layer.packages);
+        apt::get(init, &words)?;
+    }
+    let node = Node::new(layer.name, init);
+    for (path, content, mode) in layer.files {
+        node.put_file(path, content, *mode)?;
+    }
+    let output = node.run_with(&["sh", "-ec", layer.script], None, SCRIPT_LIMIT)?;
+    if output.ok() { Ok(()) } else { Err(Error::new(format!("the layer {}: {}", layer.name, output.describe()))) }
+}
+
+fn announce(what: &str) -> Instant {
+    eprintln!("lab: building {what}");
+    Instant::now()
+}
+
+fn finish(new: &std::path::Path, path: &std::path::Path, start: Instant) -> Result<()> {
+    fs::rename(new, path).doing(|| format!("rename {} to {}", new.display(), path.display()))?;
+    eprintln!("lab: done in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
