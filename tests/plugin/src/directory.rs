@@ -1,0 +1,141 @@
+//! Users and groups that answer the requests of `nss.sock` as the daemon would.
+
+use entra_wire::codec::Writer;
+use entra_wire::nss::{Group, GroupIds, Passwd, Request, status_frame};
+use entra_wire::protocol::{Op, Status};
+
+use crate::fake_daemon::Reply;
+
+/// A user. Whatever a test writes here is sent as it is, plausible or not.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Further names that find this user.
+    pub aliases: Vec<String>,
+    /// Display name.
+    pub gecos: String,
+    /// Home directory.
+    pub home: String,
+    /// User id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+impl User {
+    /// A user as most are: home by name, primary group [`DOMAIN_USERS`].
+    pub fn new(name: &str, uid: u32) -> Self {
+        Self {
+            name: name.into(),
+            aliases: Vec::new(),
+            gecos: format!("{name} of the directory"),
+            home: format!("/home/{name}"),
+            uid,
+            gid: DOMAIN_USERS,
+            groups: Vec::new(),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        Passwd {
+            name: self.name.as_bytes(),
+            gecos: self.gecos.as_bytes(),
+            home: self.home.as_bytes(),
+            shell: b"/bin/bash",
+            uid: self.uid,
+            gid: self.gid,
+        }
+        .write(writer);
+    }
+}
+
+/// The primary group of [`User::new`].
+pub const DOMAIN_USERS: u32 = 674_000_513;
+
+/// A group.
+#[derive(Clone, Debug)]
+pub struct Members {
+    /// Name.
+    pub name: String,
+    /// Group id.
+    pub gid: u32,
+    /// Names of its members.
+    pub members: Vec<String>,
+}
+
+impl Members {
+    /// A group of these members.
+    pub fn new(name: &str, gid: u32, members: impl IntoIterator<Item = String>) -> Self {
+        Self { name: name.into(), gid, members: members.into_iter().collect() }
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        Group::write(writer, self.name.as_bytes(), self.gid, self.members.iter().map(String::as_bytes));
+    }
+}
+
+/// Everything that the fake daemon knows.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    /// Users, in the order of an enumeration.
+    pub users: Vec<User>,
+    /// Groups, likewise.
+    pub groups: Vec<Members>,
+}
+
+/// Entries of one batch of an enumeration: few, so that a test sees several batches.
+const BATCH: usize = 3;
+
+impl Directory {
+    /// The daemon's answer to a request's body.
+    pub fn answer(&self, body: &[u8]) -> Reply {
+        let frame = match Request::decode(body) {
+            Err(_) => status_frame(Status::BadRequest),
+            Ok(request) => self.frame(&request).unwrap_or_else(|| status_frame(Status::NotFound)),
+        };
+        Reply::Bytes(frame)
+    }
+
+    fn frame(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        let mut writer = Writer::reply(Status::Ok);
+        match request {
+            Request::PasswdByName(name) => self.user(name)?.write(&mut writer),
+            Request::PasswdByUid(uid) => self.users.iter().find(|user| user.uid == *uid)?.write(&mut writer),
+            Request::GroupByName(name) => {
+                self.groups.iter().find(|group| group.name.as_bytes() == *name)?.write(&mut writer);
+            }
+            Request::GroupByGid(gid) => self.groups.iter().find(|group| group.gid == *gid)?.write(&mut writer),
+            Request::Initgroups(name) => {
+                let user = self.user(name)?;
+                GroupIds::write(&mut writer, user.gid, &user.groups);
+            }
+            Request::PasswdList(cursor) => batch(&mut writer, cursor, &self.users, User::write),
+            Request::GroupList(cursor) => batch(&mut writer, cursor, &self.groups, Members::write),
+        }
+        Some(writer.finish())
+    }
+
+    fn user(&self, name: &[u8]) -> Option<&User> {
+        self.users
+            .iter()
+            .find(|user| user.name.as_bytes() == name || user.aliases.iter().any(|alias| alias.as_bytes() == name))
+    }
+}
+
+fn batch<T>(writer: &mut Writer, cursor: &[u8], all: &[T], write: impl Fn(&T, &mut Writer)) {
+    let from: usize = if cursor.is_empty() { 0 } else { std::str::from_utf8(cursor).unwrap().parse().unwrap() };
+    let until = (from + BATCH).min(all.len());
+    let next = if until < all.len() { until.to_string() } else { String::new() };
+    writer.string(next.as_bytes()).count(until - from);
+    for entry in &all[from..until] {
+        write(entry, writer);
+    }
+}
+
+/// The operation of a request's body.
+pub fn operation(body: &[u8]) -> Option<Op> {
+    body.get(3).and_then(|number| Op::from_wire(*number))
+}
