@@ -1,1 +1,50 @@
-//! Placeholder.
+//! Safe wrapper of the few MIT libkrb5 and GSSAPI calls that the project needs.
+//!
+//! Two rules hold throughout. libkrb5 never chooses a server and never waits by itself: every exchange goes over
+//! [`initial`] or [`service_ticket`] to the one KDC that the caller names, before the caller's deadline. And it never
+//! reads the host's configuration: a [`Context`] runs under a [`Profile`] of ours, kept in memory.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`profile`] | the configuration's text |
+//! | `context`, `principal`, `password`, `keytab`, `ccache` | libkrb5's objects, owned |
+//! | `initial`, `service` | AS and TGS exchange, step by step; `transport` carries them |
+//! | `verify`, [`pac`] | proof of the KDC by the machine's keytab; the account's SID from the PAC |
+//! | `simple` | whole jobs in one call, for `entractl` |
+
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)] // FFI edge
+mod ccache;
+#[allow(unsafe_code)] // FFI edge
+mod context;
+mod error;
+#[allow(unsafe_code, missing_docs)] // FFI edge; the names are krb5.h's, which documents them
+mod ffi;
+#[allow(unsafe_code)] // FFI edge
+mod initial;
+#[allow(unsafe_code)] // FFI edge
+mod keytab;
+pub mod pac;
+mod password;
+#[allow(unsafe_code)] // FFI edge
+mod principal;
+pub mod profile;
+#[allow(unsafe_code)] // FFI edge
+mod service;
+mod simple;
+mod transport;
+#[allow(unsafe_code)] // FFI edge
+mod verify;
+
+pub use ccache::{Ccache, Credentials};
+pub use context::Context;
+pub use error::{Error, Kind};
+pub use initial::{Armor, InitialRequest, Secret, initial};
+pub use keytab::{Keytab, KeytabEntry};
+pub use password::Password;
+pub use principal::Principal;
+pub use profile::Profile;
+pub use service::service_ticket;
+pub use simple::{initial_with_keytab, initial_with_password, list_keytab, tgt_end};
+pub use verify::{Verified, verify};

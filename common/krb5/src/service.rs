@@ -1,0 +1,95 @@
+//! Service tickets: the TGS exchange (RFC 4120 3.3), with one KDC and one deadline. FFI edge.
+
+use std::net::SocketAddr;
+use std::ptr::null_mut;
+use std::time::Instant;
+
+use crate::ccache::{Ccache, Credentials};
+use crate::context::Context;
+use crate::error::{Error, Kind};
+use crate::ffi;
+use crate::principal::Principal;
+use crate::transport;
+
+/// Most requests: the ticket itself, and what libkrb5 asks again without canonicalization.
+const MAX_REQUESTS: u32 = 4;
+
+/// Gets a ticket for `service` with the TGT in `ccache` (whose owner is the client) from exactly this KDC.
+///
+/// # Errors
+/// The KDC's answer by [`Kind`]; [`Kind::TimedOut`] and [`Kind::Unreachable`] when there was none.
+pub fn service_ticket<'c>(
+    context: &'c Context,
+    ccache: &Ccache<'_>,
+    service: &Principal<'_>,
+    kdc: SocketAddr,
+    deadline: Instant,
+) -> Result<Credentials<'c>, Error> {
+    let exchange = Exchange::start(context, ccache, service)?;
+    let mut reply = Vec::new();
+    for _ in 0..MAX_REQUESTS {
+        let Some(message) = exchange.step(&mut reply)? else {
+            return exchange.credentials();
+        };
+        reply = transport::exchange(kdc, &message, deadline)?;
+    }
+    Err(Error::ours(Kind::BadReply, "the KDC kept referring to other services"))
+}
+
+struct Exchange<'c> {
+    context: &'c Context,
+    raw: *mut ffi::TicketCreds,
+}
+
+impl<'c> Exchange<'c> {
+    fn start(context: &'c Context, ccache: &Ccache<'_>, service: &Principal<'_>) -> Result<Self, Error> {
+        let client = ccache.owner()?;
+        let mut wanted = ffi::Creds { client: client.raw(), server: service.raw(), ..ffi::Creds::EMPTY };
+        let mut raw = null_mut();
+        // SAFETY: all are live for the call; libkrb5 copies `wanted`, whose principals stay ours.
+        context.check(unsafe {
+            ffi::krb5_tkt_creds_init(context.raw(), ccache.raw(), &raw mut wanted, 0, &raw mut raw)
+        })?;
+        Ok(Self { context, raw })
+    }
+
+    /// Takes the KDC's reply (empty at first) and gives the next request; `None` when the ticket is there. Whatever
+    /// realm libkrb5 names, the request goes to the one KDC: a referral ends there with an error of its own.
+    fn step(&self, reply: &mut [u8]) -> Result<Option<Vec<u8>>, Error> {
+        let context = self.context;
+        let mut input = ffi::Data { magic: 0, length: reply.len() as u32, data: reply.as_mut_ptr().cast() };
+        let (mut output, mut realm) = (ffi::Data::EMPTY, ffi::Data::EMPTY);
+        let mut flags = 0;
+        // SAFETY: context and exchange are live; `input` is only read; the outputs are ours to free (`take_data`).
+        let code = unsafe {
+            ffi::krb5_tkt_creds_step(
+                context.raw(),
+                self.raw,
+                &raw mut input,
+                &raw mut output,
+                &raw mut realm,
+                &raw mut flags,
+            )
+        };
+        let outcome = context.check(code);
+        let message = context.take_data(output);
+        drop(context.take_data(realm));
+        outcome?;
+        Ok((flags & ffi::STEP_CONTINUE != 0).then_some(message))
+    }
+
+    fn credentials(&self) -> Result<Credentials<'c>, Error> {
+        let mut credentials = Credentials::empty(self.context);
+        // SAFETY: context and exchange are live; a success fills the credentials, which free themselves.
+        let code = unsafe { ffi::krb5_tkt_creds_get_creds(self.context.raw(), self.raw, &raw mut credentials.raw) };
+        self.context.check(code)?;
+        Ok(credentials)
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the exchange is ours.
+        unsafe { ffi::krb5_tkt_creds_free(self.context.raw(), self.raw) }
+    }
+}

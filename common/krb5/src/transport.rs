@@ -1,0 +1,84 @@
+//! One message to one KDC over TCP, and its reply (RFC 4120 7.2.2). libkrb5's own sending would pick servers, retry
+//! and wait as it likes.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Kind};
+
+/// Longest reply that is read, in bytes. A PAC of the largest size that AD issues stays far below.
+const MAX_REPLY: usize = 1024 * 1024;
+
+/// Sends `request` to `kdc` and gives its reply, all before `deadline`.
+///
+/// # Errors
+/// [`Kind::Unreachable`] when the KDC does not take the connection or closes it, [`Kind::TimedOut`] at the deadline,
+/// [`Kind::BadReply`] for a length that no reply has.
+pub(crate) fn exchange(kdc: SocketAddr, request: &[u8], deadline: Instant) -> Result<Vec<u8>, Error> {
+    let length = u32::try_from(request.len()).map_err(|_| Error::ours(Kind::Other, "request too long for TCP"))?;
+    let mut stream = TcpStream::connect_timeout(&kdc, left(kdc, deadline)?).map_err(|error| failed(kdc, &error))?;
+    // The prefix and the message leave in one segment anyway; what is saved is the wait for the last one's ACK.
+    let _ = stream.set_nodelay(true);
+    let mut message = Vec::with_capacity(4 + request.len());
+    message.extend_from_slice(&length.to_be_bytes());
+    message.extend_from_slice(request);
+    send(&mut stream, kdc, &message, deadline)?;
+    let mut prefix = [0; 4];
+    receive(&mut stream, kdc, &mut prefix, deadline)?;
+    let length = u32::from_be_bytes(prefix) as usize;
+    if length == 0 || length > MAX_REPLY {
+        return Err(Error::ours(Kind::BadReply, format!("the KDC {kdc} announced a reply of {length} bytes")));
+    }
+    let mut reply = vec![0; length];
+    receive(&mut stream, kdc, &mut reply, deadline)?;
+    Ok(reply)
+}
+
+fn send(stream: &mut TcpStream, kdc: SocketAddr, mut bytes: &[u8], deadline: Instant) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        stream.set_write_timeout(Some(left(kdc, deadline)?)).map_err(|error| failed(kdc, &error))?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(closed(kdc)),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(kdc, &error)),
+        }
+    }
+    Ok(())
+}
+
+/// Reads with what is left of the time each time: a KDC that sends a byte now and then cannot stretch the deadline.
+fn receive(stream: &mut TcpStream, kdc: SocketAddr, buffer: &mut [u8], deadline: Instant) -> Result<(), Error> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        stream.set_read_timeout(Some(left(kdc, deadline)?)).map_err(|error| failed(kdc, &error))?;
+        match stream.read(&mut buffer[filled..]) {
+            Ok(0) => return Err(closed(kdc)),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(kdc, &error)),
+        }
+    }
+    Ok(())
+}
+
+fn left(kdc: SocketAddr, deadline: Instant) -> Result<Duration, Error> {
+    deadline
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+        .ok_or_else(|| Error::ours(Kind::TimedOut, format!("the KDC {kdc} did not answer in time")))
+}
+
+fn closed(kdc: SocketAddr) -> Error {
+    Error::ours(Kind::Unreachable, format!("the KDC {kdc} closed the connection without a reply"))
+}
+
+fn failed(kdc: SocketAddr, error: &std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            Error::ours(Kind::TimedOut, format!("the KDC {kdc} did not answer in time"))
+        }
+        _ => Error::ours(Kind::Unreachable, format!("the KDC {kdc} cannot be reached: {error}")),
+    }
+}
