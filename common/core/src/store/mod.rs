@@ -1,1 +1,11 @@
-//! Placeholder.
+//! What is kept on disk, through a synchronous interface that several threads may use: call it from blocking threads.
+//!
+//! | File | Holds | When it is damaged |
+//! |---|---|---|
+//! | `idmap.db` ([`SliceStore`]) | which ids belong to which domain | refused: it cannot be rebuilt |
+//! | `identity.db` ([`IdentityStore`]) | users, groups and memberships as last seen | thrown away and begun anew |
+
+mod slices;
+mod sqlite;
+
+pub use slices::{Block, MetDomain, SliceStore};

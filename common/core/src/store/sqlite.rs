@@ -1,0 +1,74 @@
+//! What both databases share: files that nobody else may read, bounded waits, and errors named by what follows.
+
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::Error;
+
+/// Longest wait for another process that holds the database.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Opens a database for reading and writing, created with mode 0600 where it is missing.
+pub(super) fn open(path: &Path) -> Result<Connection, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| Error::Io(format!("{} cannot be opened: {error}", path.display())))?;
+    // A file that was there before keeps its mode: one copied back by hand may be too open.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    drop(file);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(error)?;
+    prepare(connection)
+}
+
+/// Opens an existing database for reading; nothing is created beside it.
+pub(super) fn open_read_only(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    prepare(Connection::open_with_flags(path, flags).map_err(error)?)
+}
+
+/// A database that ends with the connection.
+pub(super) fn in_memory() -> Result<Connection, Error> {
+    prepare(Connection::open_in_memory().map_err(error)?)
+}
+
+fn prepare(connection: Connection) -> Result<Connection, Error> {
+    connection.busy_timeout(BUSY).map_err(error)?;
+    // Whatever a damaged file holds as schema runs no function of ours.
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;").map_err(error)?;
+    Ok(connection)
+}
+
+/// The version in the database's header; 0 in a new one.
+pub(super) fn version(connection: &Connection) -> Result<i32, Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(error)
+}
+
+/// `SQLite`'s errors, by what the caller does next.
+pub(super) fn error(error: rusqlite::Error) -> Error {
+    use rusqlite::Error as Sql;
+    let damaged_value = matches!(
+        error,
+        Sql::FromSqlConversionFailure(..)
+            | Sql::InvalidColumnType(..)
+            | Sql::IntegralValueOutOfRange(..)
+            | Sql::Utf8Error(..)
+    );
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::StoreCorrupt(error.to_string()),
+        Some(ErrorCode::DiskFull) => Error::Io(format!("the disk is full ({error}): free space where the store lies")),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::Io(format!("another process holds the store for over {} s ({error})", BUSY.as_secs()))
+        }
+        _ if damaged_value => Error::StoreCorrupt(error.to_string()),
+        _ => Error::Io(format!("the store: {error}")),
+    }
+}
