@@ -8,7 +8,7 @@ import time
 
 import ldb
 from samba.auth import system_session
-from samba.dcerpc import security
+from samba.dcerpc import dnsp, security
 from samba.ndr import ndr_pack, ndr_unpack
 from samba.param import LoadParm
 from samba.samdb import SamDB
@@ -17,10 +17,10 @@ DOMAIN = "DC=aadds,DC=contoso,DC=com"
 USERS = "OU=AADDC Users," + DOMAIN
 COMPUTERS = "OU=AADDC Computers," + DOMAIN
 BULK = "OU=Bulk," + DOMAIN
-PASSWORD = "Alice-Pass-1"
-ADMIN_PASSWORD = "Join-Pass-1!"
 USER_COUNT = 2000
 GROUP_COUNT = 200
+# Beside the users' unit, so that one group can have 5,000 members.
+BULK_COUNT = 3200
 
 ENABLED, DISABLED, NO_EXPIRY = 0x200, 0x202, 0x10000
 SECURITY_GROUP, DISTRIBUTION_GROUP = -2147483646, 2
@@ -37,7 +37,10 @@ class Filler:
         parameters = LoadParm()
         parameters.load_default()
         self.sam = SamDB(session_info=system_session(), lp=parameters)
+        # DN of every user and group by sAMAccountName.
         self.dns = {}
+        self.people = []
+        self.groups = []
 
     def unit(self, dn):
         self.sam.add({"dn": dn, "objectClass": "organizationalUnit"})
@@ -71,6 +74,7 @@ class Filler:
             message["member"] = [self.dns[name] for name in members]
         self.sam.add(message)
         self.dns[sam] = str(dn)
+        self.groups.append(sam)
 
     def change(self, dn, attribute, value):
         message = ldb.Message(ldb.Dn(self.sam, dn))
@@ -113,13 +117,15 @@ def units(fill):
 
 def people(fill):
     """Accounts that tests log in with or ask for by name. Alice is first: her RID is known."""
-    fill.user("alice", cn="Alice Example", display="Alice Example", password=PASSWORD)
+    fill.user("alice", cn="Alice Example", display="Alice Example", password="Alice-Pass-1")
     fill.user("bob", cn="Bob Builder", display="Bob Builder", password="Bob-Pass-1")
     fill.user("carol", upn="carol@aadds.contoso.com", password="Carol-Pass-1")
     fill.user("dave", password="Dave-Pass-1", flags=DISABLED)
     fill.user("erin", password="Erin-Pass-1", accountExpires=filetime(time.time() - 86400))
-    # Far ahead, so that the lock outlives the snapshot.
     fill.user("frank", password="Frank-Pass-1")
+    # A lock lasts 30 minutes; set far ahead, it outlives the snapshot.
+    fill.change(fill.dns["frank"], "lockoutTime", filetime(time.time() + 10 * 365 * 86400))
+    fill.change(fill.dns["frank"], "badPwdCount", "5")
     fill.user("grace", password="Grace-Pass-1", pwdLastSet="0")
     fill.user("ivan", upn="ivan.petrov@contoso.com", display="Ivan Petrov", password="Ivan-Pass-1")
     fill.user("many", display="Member of 150 Groups", password="Many-Pass-1")
@@ -133,7 +139,7 @@ def people(fill):
     fill.user("backslash", cn='Back\\slash, Plus+ "Quote" <x>; #y', display="Back\\slash", password="Back-Pass-1")
     fill.user("MixedCase", cn="Mixed Case", upn="Mixed.Case@Contoso.com", password="Mixed-Pass-1")
     fill.user("twentycharactersname", password="Twenty-Pass-1")
-    fill.user("dcadmin", display="Joins computers", password=ADMIN_PASSWORD, flags=ENABLED | NO_EXPIRY)
+    fill.user("dcadmin", display="Joins computers", password="Join-Pass-1!", flags=ENABLED | NO_EXPIRY)
 
 
 def groups(fill):
@@ -150,6 +156,37 @@ def groups(fill):
         fill.group(f"nest-{level}", [f"nest-{level + 1}"])
 
 
+def crowd(fill):
+    """Nameless accounts up to the counts, and the groups whose size is their point."""
+    plain = [f"user{number:04}" for number in range(1, USER_COUNT - len(fill.people) + 1)]
+    for name in plain:
+        fill.user(name, display=f"User {name[4:]}")
+    bulk = [f"bulk{number:04}" for number in range(1, BULK_COUNT + 1)]
+    for name in bulk:
+        fill.user(name, unit=BULK)
+    fill.group("big-1600", plain[:1600])
+    fill.group("big-5000", (plain + bulk)[:5000])
+    for number in range(1, 151):
+        fill.group(f"team-{number:03}", ["many", *plain[number * 10:number * 10 + 5]])
+    # The rest up to the count; two levels, so that tokenGroups of a plain user holds more than its own groups.
+    rest = [f"project-{number:02}" for number in range(1, GROUP_COUNT - len(fill.groups) + 1)]
+    for number, name in enumerate(rest):
+        fill.group(name, plain[number * 40:number * 40 + 60] + rest[max(0, number - 1):number])
+
+
+def second_name(fill):
+    """The name and address under which the limiting proxy answers for this DC (see limiting-proxy.py)."""
+    dc = f"CN=DC1,OU=Domain Controllers,{DOMAIN}"
+    message = ldb.Message(ldb.Dn(fill.sam, dc))
+    names = ["ldap/dcl.aadds.contoso.com", "ldap/dcl.aadds.contoso.com/aadds.contoso.com"]
+    message["spn"] = ldb.MessageElement(names, ldb.FLAG_MOD_ADD, "servicePrincipalName")
+    fill.sam.modify(message)
+    zone = f"DC=aadds.contoso.com,CN=MicrosoftDNS,DC=DomainDnsZones,{DOMAIN}"
+    record = dnsp.DnssrvRpcRecord()
+    record.wType, record.rank, record.dwTtlSeconds, record.data = dnsp.DNS_TYPE_A, dnsp.DNS_RANK_ZONE, 900, "10.53.0.11"
+    fill.sam.add({"dn": f"DC=dcl,{zone}", "objectClass": "dnsNode", "dnsRecord": ndr_pack(record)})
+
+
 def delegate(fill):
     """The administrators' group may create, change and delete computers in the computers' unit, and nothing else."""
     sid = fill.sam.search(fill.dns["AAD DC Administrators"], ldb.SCOPE_BASE, attrs=["objectSid"])[0]["objectSid"][0]
@@ -164,8 +201,11 @@ def main():
         policy(fill)
         units(fill)
         people(fill)
+        fill.people = list(fill.dns)
         groups(fill)
+        crowd(fill)
         delegate(fill)
+        second_name(fill)
     except BaseException:
         fill.sam.transaction_cancel()
         raise
