@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::place::{Lock, cache_dir, remove_tree, run_dir};
 use crate::process::Process;
 use crate::roots::{self, Stack};
-use crate::{client, host};
+use crate::{client, host, reference};
 
 /// What to bring up.
 #[derive(Debug, Clone)]
@@ -33,13 +33,15 @@ impl Default for Options {
 enum Kind {
     Dc,
     Client,
+    Reference,
 }
 
 /// Every node that a lab can have: its name, kind, host name and the last parts of its addresses.
-const NODES: [(&str, Kind, &str, &[u8]); 3] = [
-    ("dc", Kind::Dc, "dc1", &[10]),
+const NODES: [(&str, Kind, &str, &[u8]); 4] = [
+    ("dc", Kind::Dc, "dc1", &[10, 11]),
     ("client", Kind::Client, "client1", &[20]),
     ("client2", Kind::Client, "client2", &[21]),
+    ("sssd", Kind::Reference, "sssd1", &[30]),
 ];
 
 /// A running lab. Dropping it leaves it running: [`Lab::down`] ends it.
@@ -162,6 +164,7 @@ impl Lab {
             let stack = match kind {
                 Kind::Dc => dc::roots(base)?,
                 Kind::Client => client::roots(base)?,
+                Kind::Reference => reference::roots(base)?,
             };
             let dir = self.dir.join(name);
             remove_tree(&dir)?;
@@ -174,6 +177,7 @@ impl Lab {
         match kind {
             Kind::Dc => dc::start(&node),
             Kind::Client => client::start(&node, hostname, &address),
+            Kind::Reference => reference::start(&node, hostname, &address),
         }
     }
 }

@@ -22,6 +22,7 @@ mod node;
 mod place;
 #[allow(unsafe_code, reason = "kill")]
 mod process;
+mod reference;
 mod roots;
 
 pub use command::{Output, TIMED_OUT};
