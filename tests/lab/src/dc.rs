@@ -10,6 +10,11 @@ use crate::roots::{Layer, Stack};
 pub const ADDRESS: &str = "10.53.0.10";
 /// Its DNS name.
 pub const HOST: &str = "dc1.aadds.contoso.com";
+/// Address of the same directory behind the proxy that keeps Active Directory's limits: at most 1,500 values of an
+/// attribute in an answer, at most 1,000 entries of a search without paging.
+pub const LIMITED_ADDRESS: &str = "10.53.0.11";
+/// Its DNS name.
+pub const LIMITED_HOST: &str = "dcl.aadds.contoso.com";
 /// The Kerberos realm.
 pub const REALM: &str = "AADDS.CONTOSO.COM";
 /// The domain's DNS name.
@@ -60,28 +65,44 @@ pub(crate) fn roots(base: &Stack) -> Result<Stack> {
     base.with(&PACKAGES)?.with(&DIRECTORY)
 }
 
+const PROXY: [(&str, &str); 2] =
+    [("limiting-proxy.py", include_str!("../data/limiting-proxy.py")), ("ber.py", include_str!("../data/ber.py"))];
+
 const READY: &str = r"
 host -W 1 -t SRV _ldap._tcp.dc._msdcs.aadds.contoso.com 10.53.0.10 | grep -q dc1 &&
 ldapsearch -x -LLL -H ldap://10.53.0.10 -o nettimeout=1 -s base -b '' defaultNamingContext | grep -q DC= &&
 timeout 1 bash -c '</dev/tcp/10.53.0.10/88' 2>/dev/null";
 
-/// Starts Samba and waits until DNS, LDAP and Kerberos answer.
+/// Starts Samba and the limiting proxy, and waits until DNS, LDAP and Kerberos answer.
 pub(crate) fn start(node: &Node) -> Result<()> {
-    if node.is_running("samba")? {
-        return Ok(());
+    if !node.is_running("samba")? {
+        node.put_file("/etc/resolv.conf", format!("nameserver {ADDRESS}\nsearch {DNS_DOMAIN}\n"), 0o644)?;
+        node.sh("mkdir -p /run/samba", &[])?.text()?;
+        node.start("samba", &["samba", "--foreground", "--no-process-group", "--debug-stdout"])?;
+        wait_until(node, "samba", READY)?;
     }
-    node.put_file("/etc/resolv.conf", format!("nameserver {ADDRESS}\nsearch {DNS_DOMAIN}\n"), 0o644)?;
-    node.sh("mkdir -p /run/samba", &[])?.text()?;
-    node.start("samba", &["samba", "--foreground", "--no-process-group", "--debug-stdout"])?;
+    if !node.is_running("limiting-proxy")? {
+        for (name, content) in PROXY {
+            node.put_file(&format!("/usr/share/lab/{name}"), content, 0o644)?;
+        }
+        let keytab = "/var/lib/samba/private/dc.keytab";
+        let program = "/usr/share/lab/limiting-proxy.py";
+        node.start("limiting-proxy", &["/usr/bin/python3", program, LIMITED_ADDRESS, ADDRESS, keytab])?;
+        wait_until(node, "limiting-proxy", "grep -q ready /var/log/lab-limiting-proxy.log")?;
+    }
+    Ok(())
+}
+
+fn wait_until(node: &Node, service: &str, script: &str) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(30);
     loop {
-        let output = node.sh(READY, &[])?;
+        let output = node.sh(script, &[])?;
         if output.ok() {
             return Ok(());
         }
-        if Instant::now() > end || !node.is_running("samba")? {
-            let log = node.log("samba").unwrap_or_default();
-            return Err(Error::new(format!("the domain controller does not answer: {}\n{log}", output.describe())));
+        if Instant::now() > end || !node.is_running(service)? {
+            let log = node.log(service).unwrap_or_default();
+            return Err(Error::new(format!("{service} does not answer: {}\n{log}", output.describe())));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
