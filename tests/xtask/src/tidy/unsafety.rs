@@ -1,0 +1,168 @@
+//! Where `unsafe` may stand, and that each block says why it is sound.
+
+use super::rust_text::{Line, has_word, lines};
+use super::{Finding, Text};
+
+/// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
+/// of these.
+const PLACES: [&str; 20] = [
+    // Peer credentials, descriptors in messages, deadlines on connect.
+    "common/wire/src/socket.rs",
+    // MIT libkrb5 and its GSSAPI.
+    "common/krb5/src/",
+    // The C ABI.
+    "common/capi/src/",
+    // nsswitch: C's pointers become borrows, and glibc's arrays grow.
+    "nss_entra/src/lib.rs",
+    "nss_entra/src/buffer.rs",
+    "nss_entra/src/initgroups.rs",
+    "nss_entra/src/settings.rs",
+    "nss_entra/src/status.rs",
+    // PAM: the handle, and who the caller is.
+    "pam_entra/src/ffi.rs",
+    "pam_entra/src/uid.rs",
+    // fork, capabilities, descriptors in messages, and calls that drop rights.
+    "entrad/src/broker/",
+    "entrad/src/helper/",
+    "entrad/src/worker/",
+    // A module loaded as glibc would, a lock between processes, the terminal's echo.
+    "entractl/src/module.rs",
+    "entractl/src/host/lock.rs",
+    "entractl/src/terminal.rs",
+    // Namespaces, mounts and processes of the lab.
+    "tests/lab/src/",
+    // Programs that do to themselves what the tests want done.
+    "tests/plugin/src/bin/",
+    "tests/plugin/tests/",
+    "common/krb5/tests/",
+];
+
+/// Every finding in the workspace's Rust files.
+pub fn check(texts: &[Text]) -> Vec<Finding> {
+    let sources = texts.iter().filter(|text| text.is_rust());
+    sources.flat_map(|text| [in_places(text), with_reasons(text), refused_elsewhere(text)].concat()).collect()
+}
+
+fn may_be_unsafe(path: &str) -> bool {
+    PLACES.iter().any(|place| path == *place || (place.ends_with('/') && path.starts_with(place)))
+}
+
+fn in_places(text: &Text) -> Vec<Finding> {
+    if may_be_unsafe(&text.path) {
+        return Vec::new();
+    }
+    let what =
+        "`unsafe` stands outside of the FFI edges: put the call behind one of them (tidy/unsafety.rs lists them)";
+    lines_with_unsafe(&lines(&text.text)).map(|at| Finding::new(&text.path, at + 1, what)).collect()
+}
+
+fn with_reasons(text: &Text) -> Vec<Finding> {
+    let lines = lines(&text.text);
+    lines_with_unsafe(&lines)
+        .filter(|at| needs_reason(&lines, *at) && !has_reason(&lines, *at))
+        .map(|at| {
+            let what = "this `unsafe` has no `// SAFETY:` comment before it: say why what it relies on holds";
+            Finding::new(&text.path, at + 1, what)
+        })
+        .collect()
+}
+
+/// A crate root refuses `unsafe` for the rest of the crate, so that the compiler holds the rule too.
+fn refused_elsewhere(text: &Text) -> Vec<Finding> {
+    let (folder, file) = text.path.rsplit_once('/').unwrap_or(("", &text.path));
+    let is_root = ["lib.rs", "main.rs"].contains(&file) && folder.ends_with("src");
+    let free = PLACES.contains(&format!("{folder}/").as_str());
+    if !is_root || free || text.text.contains("deny(unsafe_code)") || text.text.contains("forbid(unsafe_code)") {
+        return Vec::new();
+    }
+    vec![Finding::new(
+        &text.path,
+        1,
+        "this crate root says neither `#![forbid(unsafe_code)]` nor `#![deny(unsafe_code)]`",
+    )]
+}
+
+fn lines_with_unsafe(lines: &[Line]) -> impl Iterator<Item = usize> {
+    lines.iter().enumerate().filter(|(_, line)| has_word(&line.code, "unsafe")).map(|(at, _)| at)
+}
+
+/// A block or an impl; a function, a function type, an `extern` block and an attribute promise nothing themselves.
+fn needs_reason(lines: &[Line], at: usize) -> bool {
+    let code = &lines[at].code;
+    code.match_indices("unsafe").any(|(start, word)| {
+        let after = code[start + word.len()..].trim_start();
+        let after = if after.is_empty() { lines.get(at + 1).map_or("", |next| next.code.trim_start()) } else { after };
+        after.starts_with('{') || after.starts_with("impl")
+    })
+}
+
+/// The comment stands on the line itself or above it, within the same statement.
+fn has_reason(lines: &[Line], at: usize) -> bool {
+    if lines[at].comment.contains("SAFETY:") {
+        return true;
+    }
+    for line in lines[..at].iter().rev() {
+        if line.comment.contains("SAFETY:") {
+            return true;
+        }
+        let code = line.code.trim_end();
+        let is_attribute = code.trim_start().starts_with("#[");
+        let ends_before = code.ends_with([';', '}', '{']) || (code.is_empty() && line.comment.is_empty());
+        if ends_before && !is_attribute {
+            return false;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(path: &str, text: &str) -> Vec<usize> {
+        let text = Text { path: path.into(), text: text.into() };
+        check(&[text]).into_iter().map(|finding| finding.line).collect()
+    }
+
+    #[test]
+    fn a_block_without_its_reason_is_found() {
+        let edge = "nss_entra/src/buffer.rs";
+        assert_eq!(findings(edge, "fn a() {\n    unsafe { b() }\n}"), [2]);
+        assert_eq!(findings(edge, "unsafe impl Send for A {}"), [1]);
+        assert_eq!(findings(edge, "// SAFETY: of another one.\na();\nunsafe { b() };"), [3]);
+        assert_eq!(findings(edge, "// SAFETY: far above.\n\nunsafe { b() };"), [3]);
+        assert_eq!(findings(edge, "let text = \"// SAFETY: no comment\"; unsafe { b() };"), [1]);
+    }
+
+    #[test]
+    fn a_block_with_its_reason_is_fine() {
+        let edge = "nss_entra/src/buffer.rs";
+        for text in [
+            "// SAFETY: because.\nunsafe { b() }",
+            "// SAFETY: because.\nlet (a, b) =\n    unsafe { b() };",
+            "// SAFETY: because.\n#[allow(x)]\nunsafe impl Send for A {}",
+            "a(unsafe { b() }); // SAFETY: because.",
+            "unsafe extern \"C\" {\n    fn f();\n}",
+            "unsafe fn f() {}",
+            "#[unsafe(no_mangle)]\nunsafe extern \"C\" fn f() {}",
+            "// unsafe { } in a comment",
+        ] {
+            assert!(findings(edge, text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unsafe_outside_of_the_edges_is_found() {
+        let text = "// SAFETY: because.\nunsafe { b() }";
+        assert_eq!(findings("common/core/src/lookup/mod.rs", text), [2]);
+        assert_eq!(findings("nss_entra/src/passwd.rs", "#[unsafe(no_mangle)]\nfn f() {}"), [1]);
+        assert!(findings("common/krb5/src/context.rs", text).is_empty());
+    }
+
+    #[test]
+    fn a_crate_root_that_refuses_nothing_is_found() {
+        assert_eq!(findings("common/core/src/lib.rs", "mod a;"), [1]);
+        assert!(findings("common/core/src/lib.rs", "#![forbid(unsafe_code)]\nmod a;").is_empty());
+        assert!(findings("common/krb5/src/lib.rs", "mod a;").is_empty());
+    }
+}
