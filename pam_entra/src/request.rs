@@ -1,0 +1,88 @@
+//! One question to the daemon. Whatever goes wrong on the way becomes an outcome, so that a group has one path.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use entra_wire::client::{self, CallError, Trust};
+use entra_wire::pam::{Code, Context, Outcome};
+use entra_wire::paths;
+use entra_wire::protocol::{Op, Status};
+use pam::items::{Item, RHost, Service, Tty};
+use pam::module::PamHandle;
+
+use crate::authtok;
+
+/// Longest wait for an authentication. The daemon gives a KDC and the checks behind it less than this; sshd's
+/// LoginGraceTime (120 s) and the patience of a person at a prompt lie well above.
+const AUTHENTICATION: Duration = Duration::from_secs(15);
+/// Longest wait for any other answer: it comes from the daemon's memory or from one search in the directory.
+const OTHERS: Duration = Duration::from_secs(5);
+/// Longest answer, in bytes: two sentences and a few variables.
+const MAX_ANSWER: usize = 16 * 1024;
+/// Longest service, host or terminal that is sent, in bytes; the rest is cut.
+const MAX_DETAIL: usize = 1024;
+
+/// Asks `op` about `user`; `flags` as in [`entra_wire::pam::flags`]. `password` goes beside the request, in a pipe.
+pub(crate) fn ask(pamh: &PamHandle, op: Op, user: &str, flags: u32, password: Option<&[u8]>) -> Outcome {
+    let Ok(pipe) = password.map(authtok::pipe_of).transpose() else { return of_trouble(CallError::Resources) };
+    let (service, rhost, tty) = (
+        detail(pamh.get_item::<Service>().ok().flatten()),
+        detail(pamh.get_item::<RHost>().ok().flatten()),
+        detail(pamh.get_item::<Tty>().ok().flatten()),
+    );
+    let frame = Context { user, service: &service, rhost: &rhost, tty: &tty, flags }.encode(op);
+    let timeout = if op == Op::Authenticate { AUTHENTICATION } else { OTHERS };
+    exchange(&frame, pipe.as_ref(), timeout).unwrap_or_else(of_trouble)
+}
+
+/// PAM_RHOST for the log; empty where there is none.
+pub(crate) fn remote_host(pamh: &PamHandle) -> String {
+    detail(pamh.get_item::<RHost>().ok().flatten())
+}
+
+/// `text`, at most `limit` bytes of it, whole characters.
+pub(crate) fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
+
+fn exchange(frame: &[u8], pipe: Option<&OwnedFd>, timeout: Duration) -> Result<Outcome, CallError> {
+    let fds: Vec<BorrowedFd<'_>> = pipe.map(AsFd::as_fd).into_iter().collect();
+    let mut reply = Vec::new();
+    client::call(paths::PAM_SOCKET.as_ref(), Trust::Root, frame, &fds, MAX_ANSWER, timeout, &mut reply)?;
+    let (status, mut payload) = client::open_reply(&reply)?;
+    match status {
+        Status::Ok => Ok(Outcome::decode(&mut payload)?),
+        Status::NotFound => Ok(Outcome::bare(Code::UnknownUser)),
+        Status::Offline => Ok(unavailable("offline")),
+        Status::Busy => Ok(unavailable("daemon-busy")),
+        Status::Refused => Ok(Outcome { reason: "caller-refused".into(), ..Outcome::bare(Code::Denied) }),
+        Status::BadRequest => Ok(unavailable("daemon-of-another-version")),
+    }
+}
+
+fn of_trouble(error: CallError) -> Outcome {
+    unavailable(match error {
+        CallError::NotRunning => "daemon-not-running",
+        CallError::TimedOut => "daemon-timed-out",
+        CallError::Untrusted => "socket-not-root's",
+        CallError::Broken => "daemon-broke-off",
+        CallError::Resources => "no-descriptors-or-memory",
+    })
+}
+
+fn unavailable(reason: &str) -> Outcome {
+    Outcome {
+        reason: reason.to_owned(),
+        message: "Your account cannot be checked right now. Try again in a while.".to_owned(),
+        ..Outcome::bare(Code::Unavailable)
+    }
+}
+
+fn detail<'a, T: Item<'a> + std::ops::Deref<Target = &'a CStr>>(item: Option<T>) -> String {
+    cut(item.map(|item| item.to_string_lossy().into_owned()).unwrap_or_default(), MAX_DETAIL)
+}
