@@ -1,0 +1,126 @@
+//! A daemon of the tests on `pam.sock`: remembers what it was asked and answers as a test says. FFI edge (SCM_RIGHTS).
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
+
+use entra_wire::pam::{Code, Context, Outcome};
+use entra_wire::paths::PAM_SOCKET;
+use entra_wire::protocol::Op;
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub op: Op,
+    pub user: String,
+    pub service: String,
+    pub rhost: String,
+    pub tty: String,
+    pub flags: u32,
+    /// What the pipe held that came with the request, to its end.
+    pub password: Option<Vec<u8>>,
+    /// The request as it came, without the pipe.
+    pub frame: Vec<u8>,
+}
+
+/// How a request is answered.
+pub enum Answer {
+    /// As the protocol says.
+    Outcome(Outcome),
+    /// Bytes that may be anything.
+    Bytes(Vec<u8>),
+    /// Nothing: the connection is closed.
+    HangUp,
+    /// Nothing: the connection stays open.
+    Silence,
+}
+
+/// A running daemon.
+#[derive(Clone)]
+pub struct Daemon {
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Daemon {
+    /// Listens, and answers each request with what `answer` gives.
+    pub fn start(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> Self {
+        let listener = UnixListener::bind(PAM_SOCKET).unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let daemon = Self { asked: asked.clone() };
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let request = receive(&mut stream);
+                let answer = answer(&request);
+                // Remembered before it is answered: the test asks as soon as it has its answer.
+                asked.lock().unwrap().push(request);
+                match answer {
+                    Answer::Outcome(outcome) => stream.write_all(&outcome.encode()).unwrap(),
+                    Answer::Bytes(bytes) => stream.write_all(&bytes).unwrap(),
+                    Answer::HangUp => {}
+                    Answer::Silence => kept.push(stream),
+                }
+            }
+        });
+        daemon
+    }
+
+    /// A daemon that answers every request with this code and nothing else.
+    pub fn saying(code: Code) -> Self {
+        Self::start(move |_| Answer::Outcome(Outcome::bare(code)))
+    }
+
+    /// Every request so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn receive(stream: &mut UnixStream) -> Asked {
+    let mut first = [0; 4];
+    let fd = receive_first(stream, &mut first);
+    let mut frame = vec![0; u32::from_le_bytes(first) as usize];
+    stream.read_exact(&mut frame).unwrap();
+    let password = fd.map(|mut file| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    let (op, context) = Context::decode(&frame).unwrap();
+    Asked {
+        op,
+        user: context.user.into(),
+        service: context.service.into(),
+        rhost: context.rhost.into(),
+        tty: context.tty.into(),
+        flags: context.flags,
+        password,
+        frame,
+    }
+}
+
+/// The frame's length, and the descriptor beside its first byte.
+fn receive_first(stream: &UnixStream, length: &mut [u8; 4]) -> Option<File> {
+    let mut part = libc::iovec { iov_base: length.as_mut_ptr().cast(), iov_len: length.len() };
+    let mut control = [0u64; 8];
+    // SAFETY: every pointer in the message is to a local of the stated size; the descriptor that comes is ours alone.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control);
+        let count = libc::recvmsg(stream.as_raw_fd(), &raw mut message, libc::MSG_WAITALL | libc::MSG_CMSG_CLOEXEC);
+        assert_eq!(count, 4, "a request's length");
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        if header.is_null() {
+            return None;
+        }
+        assert_eq!((*header).cmsg_len, libc::CMSG_LEN(4) as usize, "one descriptor");
+        #[allow(clippy::cast_ptr_alignment)] // CMSG_DATA is aligned for a descriptor (cmsg(3)).
+        Some(File::from_raw_fd(libc::CMSG_DATA(header).cast::<i32>().read_unaligned()))
+    }
+}
