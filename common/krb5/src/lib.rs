@@ -10,6 +10,7 @@
 //! | `context`, `principal`, `password`, `keytab`, `ccache` | libkrb5's objects, owned |
 //! | `initial`, `service` | AS and TGS exchange, step by step; `transport` carries them |
 //! | `verify`, [`pac`] | proof of the KDC by the machine's keytab; the account's SID from the PAC |
+//! | [`gss`] | GSSAPI's initiator and sealed context, for LDAP |
 //! | `simple` | whole jobs in one call, for `entractl` |
 
 #![deny(unsafe_code)]
@@ -21,6 +22,10 @@ mod context;
 mod error;
 #[allow(unsafe_code, missing_docs)] // FFI edge; the names are krb5.h's, which documents them
 mod ffi;
+#[allow(unsafe_code)] // FFI edge
+pub mod gss;
+#[allow(unsafe_code, missing_docs)] // FFI edge; the names are gssapi.h's, which documents them
+mod gss_ffi;
 #[allow(unsafe_code)] // FFI edge
 mod initial;
 #[allow(unsafe_code)] // FFI edge
