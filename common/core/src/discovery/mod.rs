@@ -1,1 +1,48 @@
-//! Placeholder.
+//! Finding the domain controllers: SRV records (RFC 2782) or pinned servers, and which of them to use now.
+//!
+//! Which DC is *near* is not asked: managed domains have one site. The site-aware form (a CLDAP ping, MS-ADTS 6.3.3,
+//! and `_ldap._tcp.SITE._sites.dc._msdcs`) belongs between [`locate`] and [`Servers`].
+
+mod dns;
+mod pinned;
+mod servers;
+mod srv;
+
+use std::net::SocketAddr;
+
+pub use dns::{LocateError, locate};
+pub use pinned::{Pinned, PinnedError};
+pub use servers::Servers;
+pub use srv::{SrvTarget, order};
+
+/// Port of LDAP, where no SRV record and no pinned server says another one.
+pub const LDAP_PORT: u16 = 389;
+/// Port of Kerberos (RFC 4120 7.2.3).
+pub const KERBEROS_PORT: u16 = 88;
+
+/// One address of one DC.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// DNS name in lower case, without a trailing dot. Empty where only an address was pinned: the server's own rootDSE
+    /// tells the name then.
+    pub host: String,
+    /// Address and port of LDAP.
+    pub addr: SocketAddr,
+}
+
+impl Server {
+    /// Where the same machine's KDC listens.
+    pub fn kdc(&self) -> SocketAddr {
+        SocketAddr::new(self.addr.ip(), KERBEROS_PORT)
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.is_empty() {
+            write!(formatter, "{}", self.addr)
+        } else {
+            write!(formatter, "{} ({})", self.host, self.addr)
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Which DC to try next: the list, who failed lately, who is in use.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use super::{LocateError, Pinned, Server, dns, locate};
+use crate::{Error, config};
+
+/// How long a list is used before DNS is asked again. Behind that it is still used while DNS is being asked, or dead.
+const LIST_LIFE: Duration = Duration::from_secs(5 * 60);
+/// How long a server that failed is put behind the others; doubled at each failure in a row.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(5);
+/// Longest time behind the others.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(120);
+/// Longest wait for DNS when it is asked in the background.
+const BACKGROUND: Duration = Duration::from_secs(10);
+
+/// The DCs of one domain.
+#[derive(Debug)]
+pub struct Servers {
+    domain: String,
+    pinned: Vec<Pinned>,
+    resolvers: Vec<SocketAddr>,
+    state: Mutex<State>,
+    refreshing: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    read: Option<Instant>,
+    ranking: Ranking,
+}
+
+/// The list, with what is known of each server. Pure: time is a parameter.
+#[derive(Debug, Default)]
+struct Ranking {
+    list: Vec<Server>,
+    current: Option<SocketAddr>,
+    failures: HashMap<SocketAddr, Failure>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    count: u32,
+    until: Instant,
+}
+
+impl Servers {
+    /// # Errors
+    /// [`Error::Config`] when a pinned server is neither a host name nor an address.
+    pub fn new(domain: &config::Domain) -> Result<Self, Error> {
+        let pinned = domain
+            .servers
+            .iter()
+            .map(|text| text.parse::<Pinned>().map_err(|error| Error::Config(format!("servers: {error}"))))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            domain: domain.name.clone(),
+            pinned,
+            resolvers: domain.dns_servers.clone(),
+            state: Mutex::default(),
+            refreshing: AtomicBool::new(false),
+        })
+    }
+
+    /// The DCs in the order in which to try them: the one in use first, those that failed lately last. Waits for DNS,
+    /// for `timeout` at most, only while no DC is known.
+    ///
+    /// # Errors
+    /// [`Error::Offline`] when DNS names no DC, with [`LocateError`]'s text.
+    pub async fn candidates(self: &Arc<Self>, timeout: Duration) -> Result<Vec<Server>, Error> {
+        let now = Instant::now();
+        let (known, fresh) = {
+            let state = self.lock();
+            (state.ranking.ordered(now), state.read.is_some_and(|read| now.duration_since(read) < LIST_LIFE))
+        };
+        if known.is_empty() {
+            let found = self.ask(timeout).await.map_err(|error| Error::Offline(error.to_string()))?;
+            return Ok(self.replace(found));
+        }
+        if !fresh && !self.refreshing.swap(true, Ordering::AcqRel) {
+            let servers = Arc::clone(self);
+            tokio::spawn(async move {
+                match servers.ask(BACKGROUND).await {
+                    Ok(found) => drop(servers.replace(found)),
+                    Err(error) => log::info!("{}: the known DCs stay in use: {error}", servers.domain),
+                }
+                servers.refreshing.store(false, Ordering::Release);
+            });
+        }
+        Ok(known)
+    }
+
+    /// This DC answers: it comes first from now on.
+    pub fn succeeded(&self, server: &Server) {
+        let mut state = self.lock();
+        state.ranking.failures.remove(&server.addr);
+        state.ranking.current = Some(server.addr);
+    }
+
+    /// This DC failed: it comes last for a while.
+    pub fn failed(&self, server: &Server) {
+        self.lock().ranking.failed(server.addr, Instant::now());
+    }
+
+    /// Every DC failed: DNS is asked again at the next opportunity, because DCs get replaced.
+    pub fn exhausted(&self) {
+        self.lock().read = None;
+    }
+
+    fn replace(&self, found: Vec<Server>) -> Vec<Server> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.read = Some(now);
+        state.ranking.replace(found);
+        state.ranking.ordered(now)
+    }
+
+    async fn ask(&self, timeout: Duration) -> Result<Vec<Server>, LocateError> {
+        if self.pinned.is_empty() {
+            return locate(&self.domain, &self.resolvers, timeout).await;
+        }
+        let mut asked = JoinSet::new();
+        for (rank, pinned) in self.pinned.iter().cloned().enumerate() {
+            let resolvers = self.resolvers.clone();
+            asked.spawn(async move { (rank, resolve(pinned, &resolvers, timeout).await) });
+        }
+        let mut answers = asked.join_all().await;
+        answers.sort_by_key(|(rank, _)| *rank);
+        let mut found = Vec::new();
+        let mut failure = None;
+        for (_, answer) in answers {
+            match answer {
+                Ok(servers) => found.extend(servers),
+                Err(error) => drop(failure.get_or_insert(error)),
+            }
+        }
+        match failure {
+            Some(failure) if found.is_empty() => Err(failure),
+            _ => Ok(found),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ranking {
+    fn ordered(&self, now: Instant) -> Vec<Server> {
+        let mut list = self.list.clone();
+        // Stable: within a class, the order of DNS or of the configuration stays.
+        list.sort_by_key(|server| {
+            let until = self.failures.get(&server.addr).map(|failure| failure.until).filter(|until| *until > now);
+            (until, self.current != Some(server.addr))
+        });
+        list
+    }
+
+    fn failed(&mut self, addr: SocketAddr, now: Instant) {
+        let count = self.failures.get(&addr).map_or(0, |failure| failure.count);
+        let wait = FIRST_BACK_OFF.saturating_mul(1 << count.min(8)).min(LONGEST_BACK_OFF);
+        self.failures.insert(addr, Failure { count: count + 1, until: now + wait });
+        if self.current == Some(addr) {
+            self.current = None;
+        }
+    }
+
+    fn replace(&mut self, found: Vec<Server>) {
+        self.failures.retain(|addr, _| found.iter().any(|server| server.addr == *addr));
+        self.list = found;
+    }
+}
+
+async fn resolve(pinned: Pinned, dns_servers: &[SocketAddr], timeout: Duration) -> Result<Vec<Server>, LocateError> {
+    match pinned {
+        Pinned::Address(addr) => Ok(vec![Server { host: String::new(), addr }]),
+        Pinned::Host { host, port } => Ok(dns::addresses(&host, dns_servers, timeout)
+            .await?
+            .into_iter()
+            .map(|ip| Server { host: host.clone(), addr: SocketAddr::new(ip, port) })
+            .collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(last: u8) -> Server {
+        Server { host: format!("dc{last}.example.com"), addr: SocketAddr::from(([10, 0, 0, last], 389)) }
+    }
+
+    fn ranking() -> Ranking {
+        Ranking { list: vec![server(1), server(2), server(3)], ..Ranking::default() }
+    }
+
+    fn order(ranking: &Ranking, now: Instant) -> Vec<u8> {
+        let last = |server: Server| match server.addr.ip() {
+            std::net::IpAddr::V4(ip) => ip.octets()[3],
+            std::net::IpAddr::V6(_) => 0,
+        };
+        ranking.ordered(now).into_iter().map(last).collect()
+    }
+
+    #[test]
+    fn the_one_in_use_comes_first_and_a_failed_one_last() {
+        let now = Instant::now();
+        let mut ranking = ranking();
+        ranking.current = Some(server(3).addr);
+        assert_eq!(order(&ranking, now), [3, 1, 2]);
+        ranking.failed(server(3).addr, now);
+        assert_eq!(order(&ranking, now), [1, 2, 3]);
+        ranking.failed(server(1).addr, now + Duration::from_secs(1));
+        assert_eq!(order(&ranking, now + Duration::from_secs(1)), [2, 3, 1]);
+    }
+
+    #[test]
+    fn a_failure_is_forgiven_and_weighs_more_when_repeated() {
+        let now = Instant::now();
+        let mut ranking = ranking();
+        ranking.failed(server(1).addr, now);
+        assert_eq!(order(&ranking, now + FIRST_BACK_OFF), [1, 2, 3]);
+        ranking.failed(server(1).addr, now + FIRST_BACK_OFF);
+        assert_eq!(order(&ranking, now + FIRST_BACK_OFF * 2), [2, 3, 1]);
+        assert_eq!(order(&ranking, now + FIRST_BACK_OFF * 3), [1, 2, 3]);
+        for _ in 0..40 {
+            ranking.failed(server(1).addr, now);
+        }
+        assert_eq!(order(&ranking, now + LONGEST_BACK_OFF), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_known_of_servers_that_are_gone_is_dropped() {
+        let now = Instant::now();
+        let mut ranking = ranking();
+        ranking.failed(server(1).addr, now);
+        ranking.replace(vec![server(2), server(4)]);
+        assert!(ranking.failures.is_empty());
+        assert_eq!(order(&ranking, now), [2, 4]);
+    }
+
+    fn domain(servers: &[&str], dns: SocketAddr) -> config::Domain {
+        config::Domain {
+            name: "example.com".into(),
+            preset: config::Preset::ActiveDirectory,
+            servers: servers.iter().map(|server| (*server).to_owned()).collect(),
+            dns_servers: vec![dns],
+            base_dn: None,
+            user_bases: Vec::new(),
+            group_bases: Vec::new(),
+            user_filter: None,
+            group_filter: None,
+            ldap_security: config::LdapSecurity::Seal,
+            tls_ca: None,
+            id_mapping: config::IdMapping::Sssd,
+            id_range: (200_000, 2_000_200_000),
+            id_slice: None,
+            username_format: config::UsernameFormat::Sam,
+            home: "/home/%u".into(),
+            shell: "/bin/bash".into(),
+            primary_group: config::PrimaryGroup::Directory,
+            enumerate: false,
+            offline_login: true,
+            offline_max_age: Duration::from_secs(1),
+            ccache: "FILE:/tmp/krb5cc_%U".into(),
+            access: config::Access::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn pinned_addresses_need_no_dns_and_keep_their_order() {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+        let servers = Arc::new(Servers::new(&domain(&["10.0.0.2", "10.0.0.1:3389"], nobody)).unwrap());
+        let found = servers.candidates(Duration::from_secs(1)).await.unwrap();
+        let addrs: Vec<_> = found.iter().map(|server| server.addr.to_string()).collect();
+        assert_eq!(addrs, ["10.0.0.2:389", "10.0.0.1:3389"]);
+    }
+
+    #[tokio::test]
+    async fn a_dead_dns_does_not_hide_known_servers() {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let servers = Arc::new(Servers::new(&domain(&[], silent.local_addr().unwrap())).unwrap());
+        servers.replace(vec![server(1)]);
+        servers.exhausted();
+        // The silent DNS server would hold this up for the whole timeout if it were waited for.
+        let asked = servers.candidates(Duration::from_secs(600));
+        let found = tokio::time::timeout(Duration::from_secs(20), asked).await.expect("no wait").unwrap();
+        assert_eq!(found, [server(1)]);
+    }
+
+    #[test]
+    fn a_pinned_server_that_is_none_is_a_configuration_error() {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+        let error = Servers::new(&domain(&["ldap://dc1"], nobody)).unwrap_err();
+        assert!(matches!(&error, Error::Config(text) if text.contains("ldap://dc1")), "{error}");
+    }
+}
