@@ -1,0 +1,231 @@
+//! From the list of DCs to one sealed connection: TCP, machine ticket, krb5 profile, SASL bind.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use entra_krb5::gss::ErrorKind;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::Settings;
+use super::connection::Connection;
+use super::profile::Profile;
+use super::sasl::{self, BindError};
+use super::seal;
+use crate::Error;
+use crate::auth::{Kdc, MachineTicket};
+use crate::discovery::{Server, Servers};
+
+/// How far apart the DCs are tried, while the one before has not answered: a dead one costs this much, not a timeout.
+const STAGGER: Duration = Duration::from_millis(250);
+/// Longest wait for TCP.
+const TCP: Duration = Duration::from_millis(1500);
+/// Longest wait for DNS, when no DC is known.
+const DNS: Duration = Duration::from_secs(3);
+/// Longest wait for a machine ticket.
+const TICKET: Duration = Duration::from_secs(5);
+/// Longest wait for the bind, with the service ticket that it may need.
+const BIND: Duration = Duration::from_secs(4);
+/// Longest silence of a peer that owes an acknowledgement.
+const SILENCE: Duration = Duration::from_secs(4);
+/// Most DCs that one attempt tries.
+const MOST_SERVERS: usize = 8;
+
+/// Makes connections, one attempt at a time.
+pub(super) struct Connector {
+    settings: Settings,
+    servers: Arc<Servers>,
+    kdc: Arc<dyn Kdc>,
+    profile: Profile,
+    ticket: Option<Ticket>,
+}
+
+struct Ticket {
+    due: SystemTime,
+    expires: SystemTime,
+}
+
+/// Why one DC did not serve.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Kdc(Error),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("timed out while {0}")]
+    Slow(&'static str),
+    #[error(transparent)]
+    Local(#[from] Error),
+}
+
+impl Connector {
+    pub(super) fn new(settings: Settings, servers: Arc<Servers>, kdc: Arc<dyn Kdc>) -> Self {
+        let profile = Profile::new(&settings.profile_path);
+        Self { settings, servers, kdc, profile, ticket: None }
+    }
+
+    /// End of the machine ticket's life, where one was got.
+    pub(super) fn ticket_expires(&self) -> Option<SystemTime> {
+        self.ticket.as_ref().map(|ticket| ticket.expires)
+    }
+
+    /// When the machine ticket is to be renewed.
+    pub(super) fn ticket_due(&self) -> Option<SystemTime> {
+        self.ticket.as_ref().map(|ticket| ticket.due)
+    }
+
+    /// Connects to the first DC that serves.
+    ///
+    /// # Errors
+    /// [`Error::MachineUnauthorized`] where a DC or KDC refused this machine and no other one served, else
+    /// [`Error::Offline`] with what was tried and what came of it.
+    pub(super) async fn connect(&mut self) -> Result<Connection, Error> {
+        let candidates = self.servers.candidates(DNS).await?;
+        let mut connecting = JoinSet::new();
+        for (rank, server) in candidates.into_iter().take(MOST_SERVERS).enumerate() {
+            connecting.spawn(async move {
+                tokio::time::sleep(STAGGER * rank as u32).await;
+                let stream = match timeout(TCP, TcpStream::connect(server.addr)).await {
+                    Ok(stream) => stream.map_err(|error| error.to_string()),
+                    Err(_) => Err("no answer".into()),
+                };
+                (server, stream)
+            });
+        }
+        let mut unauthorized = None;
+        let mut tried = Vec::new();
+        while let Some(joined) = connecting.join_next().await {
+            let Ok((server, stream)) = joined else { continue };
+            let stream = match stream {
+                Ok(stream) => stream,
+                Err(error) => {
+                    self.servers.failed(&server);
+                    tried.push(format!("{server}: {error}"));
+                    continue;
+                }
+            };
+            match self.establish(server.clone(), stream).await {
+                Ok(connection) => {
+                    self.servers.succeeded(&server);
+                    log::info!("{}: connected to {}", self.settings.domain.name, connection.server);
+                    return Ok(connection);
+                }
+                Err(refusal) => {
+                    self.servers.failed(&server);
+                    let text = format!("{server}: {refusal}");
+                    log::debug!("{text}");
+                    if refusal.is_about_this_machine() {
+                        unauthorized.get_or_insert_with(|| text.clone());
+                    }
+                    tried.push(text);
+                }
+            }
+        }
+        self.servers.exhausted();
+        match unauthorized {
+            Some(text) => Err(Error::MachineUnauthorized(text)),
+            None => Err(Error::Offline(format!(
+                "no domain controller of {} serves: {}",
+                self.settings.domain.name,
+                tried.join("; ")
+            ))),
+        }
+    }
+
+    /// Gets a machine ticket from `server`'s KDC where there is none, or three quarters of its life are over.
+    ///
+    /// # Errors
+    /// What the KDC side said.
+    pub(super) async fn ensure_ticket(&mut self, server: &Server) -> Result<(), Error> {
+        let now = SystemTime::now();
+        if self.ticket.as_ref().is_some_and(|ticket| ticket.due > now) {
+            return Ok(());
+        }
+        let realm = self.settings.domain.realm();
+        let asked = timeout(TICKET, self.kdc.machine_ticket(&realm, server.kdc())).await;
+        let MachineTicket { expires } =
+            asked.map_err(|_| Error::Offline(format!("the KDC {} gave no machine ticket in time", server.kdc())))??;
+        let life = expires.duration_since(now).unwrap_or_default();
+        self.ticket = Some(Ticket { due: now + life * 3 / 4, expires });
+        Ok(())
+    }
+
+    async fn establish(&mut self, mut server: Server, mut stream: TcpStream) -> Result<Connection, Refusal> {
+        tune(&stream).map_err(BindError::Io)?;
+        let realm = self.settings.domain.realm();
+        // Every DC has the three-part name, and no other computer can: that somebody holds `ldap/HOST` proves little,
+        // since any user may join a computer. So the short form is for names that DNS or the administrator gave.
+        let long = |host: &str| format!("ldap/{host}/{}@{realm}", self.settings.domain.name);
+        let mut asked = server.host.is_empty();
+        let mut principals = if asked {
+            server.host = own_name(&mut stream).await?;
+            vec![long(&server.host)]
+        } else {
+            vec![long(&server.host), format!("ldap/{}@{realm}", server.host)]
+        };
+        let mut renewed = false;
+        let mut attempt = 0;
+        loop {
+            self.ensure_ticket(&server).await.map_err(Refusal::Kdc)?;
+            let wait = self.profile.choose(&realm, server.kdc())?;
+            tokio::time::sleep(wait).await;
+            let binding = sasl::bind(&mut stream, &self.settings.machine_ccache, &principals[attempt]);
+            match timeout(BIND, binding).await {
+                Err(_) => return Err(Refusal::Slow("binding")),
+                Ok(Ok((mut context, offered))) => {
+                    let chunk = seal::chunk_size(&mut context, offered).map_err(BindError::Gss)?;
+                    if chunk == 0 {
+                        return Err(BindError::Protocol("the server takes no sealed frame of any size").into());
+                    }
+                    return Ok(Connection::start(server, context, chunk, stream).await?);
+                }
+                Ok(Err(BindError::Gss(error)))
+                    if error.kind == ErrorKind::UnknownService && (!asked || attempt + 1 < principals.len()) =>
+                {
+                    log::debug!("{server}: the KDC does not know {}: {error}", principals[attempt]);
+                    attempt += 1;
+                    if attempt == principals.len() {
+                        // An alias, such as the domain's own name. Nothing was sent yet: ask who it is.
+                        asked = true;
+                        server.host = own_name(&mut stream).await?;
+                        principals.push(format!("ldap/{}/{}@{realm}", server.host, self.settings.domain.name));
+                    }
+                }
+                // Somebody removed the ccache, or the clock jumped. Nothing was sent yet: once more with a new ticket.
+                Ok(Err(BindError::Gss(error))) if error.kind == ErrorKind::NoTicket && !renewed => {
+                    log::debug!("{server}: {error}");
+                    renewed = true;
+                    self.ticket = None;
+                }
+                Ok(Err(error)) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Refusal {
+    /// Whether another DC, or another time, would not help.
+    fn is_about_this_machine(&self) -> bool {
+        // invalidCredentials, insufficientAccessRights. Not unwillingToPerform: that is about the server's settings.
+        matches!(self, Self::Kdc(Error::MachineUnauthorized(_)) | Self::Bind(BindError::Refused(49 | 50, _)))
+    }
+}
+
+/// The name that an unproved server gives itself.
+async fn own_name(stream: &mut TcpStream) -> Result<String, Refusal> {
+    let asked = timeout(TCP, sasl::host_name(stream)).await;
+    Ok(asked.map_err(|_| Refusal::Slow("asking the server for its name"))??)
+}
+
+/// Finds out about dead peers within seconds, on idle connections too.
+fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(15))
+        .with_interval(Duration::from_secs(2))
+        .with_retries(2);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(SILENCE))
+}

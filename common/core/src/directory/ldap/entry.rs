@@ -1,0 +1,249 @@
+//! Search entries as they came, and what they mean. Binary values are taken raw: ldap3's own `SearchEntry` sorts values
+//! by whether they happen to be UTF-8.
+
+use ldap3::ResultEntry;
+use ldap3::asn1::StructureTag;
+
+use crate::types::{AccountState, Entry, GroupEntry, Sid, UserEntry};
+
+/// Attributes that make a [`UserEntry`].
+pub(super) const USER: &[&str] = &[
+    "objectClass",
+    "objectSid",
+    "objectGUID",
+    "sAMAccountName",
+    "userPrincipalName",
+    "displayName",
+    "cn",
+    "primaryGroupID",
+    "userAccountControl",
+    "msDS-User-Account-Control-Computed",
+    "accountExpires",
+    "pwdLastSet",
+    "msDS-UserPasswordExpiryTimeComputed",
+];
+/// Attributes that make a [`GroupEntry`].
+pub(super) const GROUP: &[&str] = &["objectClass", "objectSid", "objectGUID", "sAMAccountName", "groupType"];
+/// What the mapping `rfc2307` needs besides.
+pub(super) const POSIX: &[&str] = &["uidNumber", "gidNumber"];
+
+/// One entry of a search, attributes raw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Raw {
+    pub(super) dn: String,
+    attributes: Vec<(String, Vec<Vec<u8>>)>,
+}
+
+impl Raw {
+    /// `None` where the element is no search entry (RFC 4511 4.5.2).
+    pub(super) fn parse(entry: ResultEntry) -> Option<Self> {
+        let mut parts = entry.0.match_id(4)?.expect_constructed()?.into_iter();
+        let dn = String::from_utf8(parts.next()?.expect_primitive()?).ok()?;
+        let attributes = parts.next()?.expect_constructed()?.into_iter().map(attribute).collect::<Option<Vec<_>>>()?;
+        Some(Self { dn, attributes })
+    }
+
+    /// All attributes with their options, such as `member;range=0-1499`.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &[Vec<u8>])> {
+        self.attributes.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
+    /// The values of one attribute; empty where it is missing.
+    pub(super) fn values(&self, name: &str) -> &[Vec<u8>] {
+        self.attributes().find(|(found, _)| found.eq_ignore_ascii_case(name)).map_or(&[], |(_, values)| values)
+    }
+
+    /// The first value as text; `None` where it is missing, empty or no UTF-8.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let value = self.values(name).first()?;
+        std::str::from_utf8(value).ok().filter(|text| !text.is_empty())
+    }
+
+    /// The first value as a decimal number.
+    pub(super) fn number<N: std::str::FromStr>(&self, name: &str) -> Option<N> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// The objectSid.
+    pub(super) fn sid(&self) -> Option<Sid> {
+        Sid::from_bytes(self.values("objectSid").first()?).ok()
+    }
+
+    /// Sorts by objectClass. Computers and managed service accounts are of class user too, but nobody logs in as one
+    /// (MS-ADSC 2.22, 2.141, 2.142): they are neither.
+    pub(super) fn classify(&self, posix: bool) -> Option<Entry> {
+        let class =
+            |name: &str| self.values("objectClass").iter().any(|value| value.eq_ignore_ascii_case(name.as_bytes()));
+        if class("group") {
+            return self.group(posix).map(|group| Entry::Group(Box::new(group)));
+        }
+        let person = class("user") && !class("computer");
+        if person { self.user(posix).map(|user| Entry::User(Box::new(user))) } else { None }
+    }
+
+    fn user(&self, posix: bool) -> Option<UserEntry> {
+        // userAccountControl is signed on the wire, its bits are not.
+        let flags = |name: &str| self.number::<i32>(name).unwrap_or_default() as u32;
+        Some(UserEntry {
+            sid: self.sid(),
+            guid: self.values("objectGUID").first().cloned().unwrap_or_default(),
+            dn: self.dn.clone(),
+            sam: self.text("sAMAccountName")?.to_owned(),
+            upn: self.text("userPrincipalName").map(str::to_owned),
+            display_name: self.text("displayName").or_else(|| self.text("cn")).unwrap_or_default().to_owned(),
+            primary_group_rid: self.number("primaryGroupID").unwrap_or_default(),
+            posix: if posix { self.number("uidNumber").zip(self.number("gidNumber")) } else { None },
+            state: AccountState {
+                control: flags("userAccountControl"),
+                computed: flags("msDS-User-Account-Control-Computed"),
+                account_expires: self.number("accountExpires").unwrap_or_default(),
+                password_last_set: self.number("pwdLastSet").unwrap_or_default(),
+                password_expires: self.number("msDS-UserPasswordExpiryTimeComputed").unwrap_or_default(),
+            },
+        })
+    }
+
+    fn group(&self, posix: bool) -> Option<GroupEntry> {
+        Some(GroupEntry {
+            sid: self.sid(),
+            guid: self.values("objectGUID").first().cloned().unwrap_or_default(),
+            dn: self.dn.clone(),
+            sam: self.text("sAMAccountName")?.to_owned(),
+            group_type: self.number("groupType").unwrap_or_default(),
+            gid_number: if posix { self.number("gidNumber") } else { None },
+        })
+    }
+}
+
+/// The values of `name`, whole or a part of them (MS-ADTS 3.1.1.3.1.3.3), and where the next part begins; `None` at the
+/// end.
+pub(super) fn ranged<'a>(entry: &'a Raw, name: &str) -> (&'a [Vec<u8>], Option<usize>) {
+    let part = entry.attributes().find_map(|(found, values)| {
+        let mut options = found.split(';');
+        if !options.next()?.eq_ignore_ascii_case(name) {
+            return None;
+        }
+        let range = options.find_map(|option| {
+            let (key, range) = option.split_once('=')?;
+            key.eq_ignore_ascii_case("range").then_some(range)
+        });
+        match range {
+            None if values.is_empty() => None,
+            None => Some((values, None)),
+            Some(range) => {
+                let (_, last) = range.split_once('-')?;
+                // An end that is no number and no `*` ends the reading rather than repeating it for ever.
+                Some((values, last.parse::<usize>().ok().and_then(|last| last.checked_add(1))))
+            }
+        }
+    });
+    part.unwrap_or((&[], None))
+}
+
+fn attribute(tag: StructureTag) -> Option<(String, Vec<Vec<u8>>)> {
+    let mut parts = tag.expect_constructed()?.into_iter();
+    let name = String::from_utf8(parts.next()?.expect_primitive()?).ok()?;
+    let values =
+        parts.next()?.expect_constructed()?.into_iter().map(StructureTag::expect_primitive).collect::<Option<_>>()?;
+    Some((name, values))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use ldap3::asn1::{PL, TagClass};
+
+    use super::*;
+
+    pub(crate) fn raw(dn: &str, attributes: &[(&str, &[&[u8]])]) -> Raw {
+        let attributes = attributes
+            .iter()
+            .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| value.to_vec()).collect()))
+            .collect();
+        Raw { dn: dn.to_owned(), attributes }
+    }
+
+    const SID: &[u8] = &[1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0x4f, 4, 0, 0];
+
+    fn person(classes: &[&[u8]]) -> Raw {
+        raw(
+            "CN=Alice,DC=x",
+            &[
+                ("objectClass", classes),
+                ("objectSid", &[SID]),
+                ("objectGUID", &[&[0x80; 16]]),
+                ("samaccountname", &[b"Alice"]),
+                ("userPrincipalName", &[b"alice@contoso.com"]),
+                ("cn", &["Alice Ångström".as_bytes()]),
+                ("primaryGroupID", &[b"513"]),
+                ("userAccountControl", &[b"514"]),
+                ("msDS-User-Account-Control-Computed", &[b"-2147483632"]),
+                ("accountExpires", &[b"9223372036854775807"]),
+                ("pwdLastSet", &[b"0"]),
+                ("uidNumber", &[b"1000"]),
+                ("gidNumber", &[b"2000"]),
+            ],
+        )
+    }
+
+    #[test]
+    fn a_user_is_read() {
+        let Some(Entry::User(user)) = person(&[b"top", b"person", b"user"]).classify(false) else { panic!("a user") };
+        assert_eq!(user.sid.as_ref().map(ToString::to_string).as_deref(), Some("S-1-5-21-1-2-3-1103"));
+        assert_eq!((user.sam.as_str(), user.upn.as_deref()), ("Alice", Some("alice@contoso.com")));
+        assert_eq!((user.display_name.as_str(), user.primary_group_rid), ("Alice Ångström", 513));
+        assert_eq!((user.guid.len(), user.posix), (16, None));
+        assert_eq!((user.state.control, user.state.computed), (514, 0x8000_0010));
+        assert_eq!((user.state.account_expires, user.state.password_last_set), (i64::MAX, 0));
+        let Some(Entry::User(user)) = person(&[b"USER"]).classify(true) else { panic!("a user") };
+        assert_eq!(user.posix, Some((1000, 2000)));
+    }
+
+    #[test]
+    fn computers_and_contacts_are_nobody() {
+        assert_eq!(person(&[b"top", b"user", b"computer"]).classify(false), None);
+        assert_eq!(person(&[b"top", b"computer", b"user", b"msDS-GroupManagedServiceAccount"]).classify(false), None);
+        assert_eq!(person(&[b"top", b"person", b"contact"]).classify(false), None);
+    }
+
+    #[test]
+    fn an_account_without_a_name_is_nobody() {
+        assert_eq!(raw("CN=x", &[("objectClass", &[b"user"]), ("objectSid", &[SID])]).classify(false), None);
+    }
+
+    #[test]
+    fn a_group_is_read() {
+        let entry = raw(
+            "CN=g,DC=x",
+            &[("objectClass", &[b"top", b"group"]), ("sAMAccountName", &[b"g"]), ("groupType", &[b"-2147483646"])],
+        );
+        let Some(Entry::Group(group)) = entry.classify(false) else { panic!("a group") };
+        assert_eq!((group.sam.as_str(), group.group_type, group.sid), ("g", -2_147_483_646, None));
+    }
+
+    #[test]
+    fn ranges_are_followed_to_their_end() {
+        let values: &[&[u8]] = &[b"CN=a", b"CN=b"];
+        let read = |name: &str| {
+            let entry = raw("CN=g", &[("cn", &[b"g"]), (name, values)]);
+            let (values, next) = ranged(&entry, "member");
+            (values.len(), next)
+        };
+        assert_eq!(read("member"), (2, None));
+        assert_eq!(read("member;range=0-1499"), (2, Some(1500)));
+        assert_eq!(read("Member;Range=1500-2999"), (2, Some(3000)));
+        assert_eq!(read("member;range=3000-*"), (2, None));
+        assert_eq!(read("memberOf"), (0, None));
+        assert_eq!(read("member;range=0-x"), (2, None));
+        // AD sends the attribute itself, empty, beside its range.
+        let entry = raw("CN=g", &[("member", &[]), ("member;range=0-1499", values)]);
+        assert_eq!(ranged(&entry, "member").1, Some(1500));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_refused() {
+        let reference = StructureTag { class: TagClass::Application, id: 19, payload: PL::C(Vec::new()) };
+        assert_eq!(Raw::parse(ResultEntry::new(reference)), None);
+        let empty = StructureTag { class: TagClass::Application, id: 4, payload: PL::C(Vec::new()) };
+        assert_eq!(Raw::parse(ResultEntry::new(empty)), None);
+    }
+}

@@ -1,0 +1,291 @@
+//! Keeps one connection to the domain: made by one attempt at a time, shared by all, replaced when it is old or fails.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+use tokio::time::{timeout, timeout_at};
+
+use super::connect::Connector;
+use super::connection::{Connection, Failure, Found, Query};
+use crate::Error;
+use crate::directory::Health;
+use crate::discovery::{Server, Servers};
+
+/// Longest life of one attempt over all DCs.
+const ATTEMPT: Duration = Duration::from_secs(12);
+/// How long a lookup waits for an attempt while the domain is known to be away: enough for a DC that is back, and short
+/// for everybody else.
+const GRACE: Duration = Duration::from_millis(300);
+/// Rest between attempts that failed; doubled at each one in a row.
+const FIRST_REST: Duration = Duration::from_millis(250);
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
+type Outcome = Result<Arc<Connection>, Error>;
+
+pub(super) struct Link {
+    domain: String,
+    connector: tokio::sync::Mutex<Connector>,
+    servers: Arc<Servers>,
+    state: Mutex<State>,
+    searches: AtomicU64,
+    latency_us: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Connection>>,
+    attempt: Option<watch::Receiver<Option<Outcome>>>,
+    failures: u32,
+    rest_until: Option<Instant>,
+    online: bool,
+    since: u64,
+    reason: Option<Error>,
+    ticket_due: Option<SystemTime>,
+    ticket_expires: Option<SystemTime>,
+}
+
+impl Link {
+    pub(super) fn new(domain: String, connector: Connector, servers: Arc<Servers>) -> Self {
+        let state = State { since: unix_now(), ..State::default() };
+        Self {
+            domain,
+            connector: tokio::sync::Mutex::new(connector),
+            servers,
+            state: Mutex::new(state),
+            searches: AtomicU64::new(0),
+            latency_us: AtomicU64::new(0),
+        }
+    }
+
+    /// Searches, on another connection where the first one fails: a lost connection costs its users time, not answers.
+    /// With `page`, one page that begins a paged search.
+    ///
+    /// # Errors
+    /// [`Error::Offline`] at `deadline`; else what the server or the way to it said.
+    pub(super) async fn search(
+        self: &Arc<Self>,
+        query: &Query<'_>,
+        page: Option<Vec<u8>>,
+        deadline: Instant,
+    ) -> Result<(Arc<Connection>, Found), Error> {
+        let connection = self.connection(deadline).await?;
+        // What is left after the first try must suffice for a second one.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let lost = match self.search_on(&connection, query, page.clone(), Instant::now() + left * 3 / 5).await {
+            Ok(found) => return Ok((connection, found)),
+            Err(Failure::Answered(error)) => return Err(error),
+            Err(Failure::Lost(why)) => why,
+        };
+        log::debug!("{}: searching again: {lost}", self.domain);
+        let again = match self.connection(deadline).await {
+            // Slow, not dead: the same one is all there is.
+            Ok(again) => again,
+            Err(Error::Offline(why)) => return Err(Error::Offline(format!("{lost}; then {why}"))),
+            Err(other) => return Err(other),
+        };
+        match self.search_on(&again, query, page, deadline).await {
+            Ok(found) => Ok((again, found)),
+            Err(Failure::Answered(error)) => Err(error),
+            Err(Failure::Lost(why)) => {
+                let error = Error::Offline(why);
+                self.note_offline(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Searches on this connection and no other one.
+    ///
+    /// # Errors
+    /// [`Failure::Lost`] when it fails or does not answer by `deadline`.
+    pub(super) async fn search_on(
+        &self,
+        connection: &Connection,
+        query: &Query<'_>,
+        page: Option<Vec<u8>>,
+        deadline: Instant,
+    ) -> Result<Found, Failure> {
+        let started = Instant::now();
+        self.searches.fetch_add(1, Ordering::Relaxed);
+        match timeout_at(deadline.into(), connection.search(query, page)).await {
+            Ok(Ok(found)) => {
+                self.latency_us.store(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+                self.lock().online();
+                Ok(found)
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => {
+                // One slow search among others that are answered says nothing against the server.
+                if !connection.heard_since(started) {
+                    connection.give_up();
+                    self.servers.failed(&connection.server);
+                }
+                let waited = started.elapsed().as_secs_f32();
+                Err(Failure::Lost(format!("{} did not answer within {waited:.1} s", connection.server)))
+            }
+        }
+    }
+
+    /// A usable connection.
+    ///
+    /// # Errors
+    /// The last attempt's failure; [`Error::Offline`] at `deadline` while one is still running.
+    pub(super) async fn connection(self: &Arc<Self>, deadline: Instant) -> Outcome {
+        let (mut attempt, patience) = {
+            let mut state = self.lock();
+            let usable = state.current.clone().filter(|connection| connection.usable());
+            let due = state.ticket_due.is_some_and(|due| due <= SystemTime::now());
+            let resting = state.rest_until.is_some_and(|until| until > Instant::now());
+            match usable {
+                Some(connection) => {
+                    if (connection.old() || due) && !resting {
+                        self.attempt(&mut state);
+                    }
+                    return Ok(connection);
+                }
+                None if resting => return Err(state.reason.clone().unwrap_or_else(|| self.unreachable())),
+                None => {}
+            }
+            state.current = None;
+            let patience = if state.failures == 0 { None } else { Some(GRACE) };
+            (self.attempt(&mut state), patience)
+        };
+        let until = patience.map_or(deadline, |patience| deadline.min(Instant::now() + patience));
+        let outcome = timeout_at(until.into(), attempt.wait_for(Option::is_some)).await;
+        match outcome {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(self.unreachable())),
+            Ok(Err(_)) => Err(self.unreachable()),
+            Err(_) => Err(self.lock().reason.clone().unwrap_or_else(|| self.unreachable())),
+        }
+    }
+
+    /// The server in use, with a machine ticket that is not due for renewal.
+    ///
+    /// # Errors
+    /// As [`Link::connection`], or what the KDC said of the ticket.
+    pub(super) async fn server(self: &Arc<Self>, deadline: Instant) -> Result<Server, Error> {
+        let server = self.connection(deadline).await?.server.clone();
+        if self.lock().ticket_due.is_some_and(|due| due > SystemTime::now()) {
+            return Ok(server);
+        }
+        let renewal = async {
+            let mut connector = self.connector.lock().await;
+            let renewed = connector.ensure_ticket(&server).await;
+            self.lock().note_ticket(&connector);
+            renewed
+        };
+        timeout_at(deadline.into(), renewal).await.map_err(|_| self.unreachable())??;
+        Ok(server)
+    }
+
+    /// How things are, from memory.
+    pub(super) fn health(&self) -> Health {
+        let state = self.lock();
+        let server = state.current.as_ref().map(|connection| connection.server.clone());
+        let latency = self.latency_us.load(Ordering::Relaxed);
+        Health {
+            online: state.online,
+            since: state.since,
+            reason: state.reason.as_ref().map(ToString::to_string),
+            server: server.as_ref().map(|server| server.host.clone()),
+            address: server.map(|server| server.addr),
+            latency_us: (latency > 0).then_some(latency),
+            searches: self.searches.load(Ordering::Relaxed),
+            ticket_expires: state.ticket_expires.map(unix),
+        }
+    }
+
+    /// Joins the attempt that is running, or starts one. It goes on when its starter stops waiting.
+    fn attempt(self: &Arc<Self>, state: &mut State) -> watch::Receiver<Option<Outcome>> {
+        // An attempt whose sender is gone has died: it is no reason to wait for ever.
+        if let Some(running) = state.attempt.as_ref().filter(|running| running.has_changed().is_ok()) {
+            return running.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        state.attempt = Some(receiver.clone());
+        let link = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut connector = link.connector.lock().await;
+            let outcome = timeout(ATTEMPT, connector.connect()).await.unwrap_or_else(|_| {
+                Err(Error::Offline(format!("no domain controller of {} answered in time", link.domain)))
+            });
+            let outcome = outcome.map(Arc::new);
+            {
+                let mut state = link.lock();
+                state.attempt = None;
+                state.note_ticket(&connector);
+                match &outcome {
+                    Ok(connection) => state.connected(connection),
+                    Err(error) => state.failed(error),
+                }
+            }
+            if let Err(error) = &outcome {
+                log::info!("{}: {error}", link.domain);
+            }
+            let _ = sender.send(Some(outcome));
+        });
+        receiver
+    }
+
+    fn note_offline(&self, error: &Error) {
+        self.lock().offline(error);
+    }
+
+    fn unreachable(&self) -> Error {
+        Error::Offline(format!("no domain controller of {} answered yet", self.domain))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn note_ticket(&mut self, connector: &Connector) {
+        self.ticket_due = connector.ticket_due();
+        self.ticket_expires = connector.ticket_expires();
+    }
+
+    fn connected(&mut self, connection: &Arc<Connection>) {
+        self.current = Some(Arc::clone(connection));
+        self.failures = 0;
+        self.rest_until = None;
+        self.online();
+    }
+
+    fn online(&mut self) {
+        if !self.online {
+            self.online = true;
+            self.since = unix_now();
+            self.reason = None;
+        }
+    }
+
+    fn failed(&mut self, error: &Error) {
+        let rest = FIRST_REST.saturating_mul(1 << self.failures.min(8)).min(LONGEST_REST);
+        self.rest_until = Some(Instant::now() + rest);
+        self.failures = self.failures.saturating_add(1);
+        // An old connection that still works was to be replaced: it stays.
+        if self.current.as_ref().is_none_or(|connection| !connection.usable()) {
+            self.offline(error);
+        }
+    }
+
+    fn offline(&mut self, error: &Error) {
+        self.reason = Some(error.clone());
+        if self.online || self.since == 0 {
+            self.online = false;
+            self.since = unix_now();
+        }
+    }
+}
+
+fn unix_now() -> u64 {
+    unix(SystemTime::now())
+}
+
+fn unix(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,186 @@
+//! The LDAP adapter: Active Directory over sealed GSSAPI.
+//!
+//! From the bottom: [`ber`] and [`sasl`] bind a fresh TCP connection, [`seal`] carries it, [`connection`] searches on it,
+//! [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
+//! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`].
+//!
+//! The place of the site-aware DC choice is before [`connect`]; that of LDAPS and StartTLS beside [`sasl`] and [`seal`].
+
+mod ber;
+mod connect;
+mod connection;
+mod entry;
+mod enumerate;
+mod filter;
+mod find;
+mod link;
+mod members;
+mod profile;
+mod sasl;
+mod seal;
+mod subtrees;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use self::connect::Connector;
+use self::enumerate::Running;
+use self::link::Link;
+use self::subtrees::Subtrees;
+use super::{Directory, DomainInfo, Health, Key, Page};
+use crate::auth::Kdc;
+use crate::config::{Domain, IdMapping, LdapSecurity};
+use crate::discovery::{Server, Servers};
+use crate::types::{Entry, GroupEntry, Sid, UserEntry};
+use crate::{Error, config};
+
+/// What the adapter needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The domain.
+    pub domain: Domain,
+    /// The krb5.conf that this adapter writes, in an existing folder that it may write. The process must have been
+    /// started with `KRB5_CONFIG` naming it: libkrb5 takes the KDC from there.
+    pub profile_path: PathBuf,
+    /// Residual name of the ccache into which [`Kdc::machine_ticket`] puts the ticket: `FILE:/run/…`.
+    pub machine_ccache: String,
+    /// Longest time of one lookup.
+    pub lookup_deadline: Duration,
+    /// Longest time of one page of an enumeration, or of all members of a group.
+    pub bulk_deadline: Duration,
+}
+
+impl Settings {
+    /// The daemon's settings: profile and ccache in its private folder.
+    pub fn new(domain: Domain, private_dir: &Path, lookup_deadline: Duration) -> Self {
+        Self {
+            domain,
+            profile_path: private_dir.join("krb5.conf"),
+            machine_ccache: format!("FILE:{}", private_dir.join("machine.ccache").display()),
+            lookup_deadline,
+            bulk_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// One domain's directory over LDAP. Cheap to share; connects when it is first asked.
+pub struct LdapDirectory {
+    domain: Domain,
+    subtrees: Subtrees,
+    link: Arc<Link>,
+    info: OnceLock<DomainInfo>,
+    running: Running,
+    lookup_deadline: Duration,
+    bulk_deadline: Duration,
+}
+
+impl LdapDirectory {
+    /// Checks the settings; connects to nobody.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a server, a filter or a security setting cannot be used.
+    pub fn new(settings: Settings, kdc: Arc<dyn Kdc>) -> Result<Self, Error> {
+        let domain = settings.domain.clone();
+        if domain.ldap_security != LdapSecurity::Seal {
+            let text = "ldap_security: this version speaks \"seal\" only, which needs no certificate on the servers";
+            return Err(Error::Config(text.into()));
+        }
+        let subtrees = Subtrees::new(&domain)?;
+        let servers = Arc::new(Servers::new(&domain)?);
+        let (lookup_deadline, bulk_deadline) = (settings.lookup_deadline, settings.bulk_deadline);
+        let connector = Connector::new(settings, Arc::clone(&servers), kdc);
+        let link = Arc::new(Link::new(domain.name.clone(), connector, servers));
+        Ok(Self {
+            domain,
+            subtrees,
+            link,
+            info: OnceLock::new(),
+            running: Running::default(),
+            lookup_deadline,
+            bulk_deadline,
+        })
+    }
+
+    /// The DC in use, connecting where there is none. The machine ticket is fresh after it.
+    ///
+    /// # Errors
+    /// [`Error::Offline`] at `deadline`, or what the attempt to connect said.
+    pub async fn current_server(&self, deadline: Instant) -> Result<Server, Error> {
+        self.link.server(deadline).await
+    }
+
+    fn soon(&self) -> Instant {
+        Instant::now() + self.lookup_deadline
+    }
+
+    fn later(&self) -> Instant {
+        Instant::now() + self.bulk_deadline
+    }
+
+    /// Whether uidNumber and gidNumber are read.
+    fn posix(&self) -> bool {
+        self.domain.id_mapping == config::IdMapping::Rfc2307
+    }
+
+    fn attributes(&self, plain: &[&'static str]) -> Vec<&'static str> {
+        let posix: &[&str] = if self.domain.id_mapping == IdMapping::Rfc2307 { entry::POSIX } else { &[] };
+        [plain, posix].concat()
+    }
+}
+
+#[async_trait]
+impl Directory for LdapDirectory {
+    async fn domain_info(&self) -> Result<DomainInfo, Error> {
+        self.info(self.soon()).await
+    }
+
+    async fn kdc(&self) -> Result<SocketAddr, Error> {
+        Ok(self.current_server(self.soon()).await?.kdc())
+    }
+
+    fn health(&self) -> Health {
+        self.link.health()
+    }
+
+    async fn user(&self, key: &Key) -> Result<Option<UserEntry>, Error> {
+        self.find_user(key, self.soon()).await
+    }
+
+    async fn group(&self, key: &Key) -> Result<Option<GroupEntry>, Error> {
+        self.find_group(key, self.soon()).await
+    }
+
+    async fn token_groups(&self, dn: &str) -> Result<Vec<Sid>, Error> {
+        self.read_token_groups(dn, self.soon()).await
+    }
+
+    async fn by_sids(&self, sids: &[Sid]) -> Result<Vec<Entry>, Error> {
+        self.find_sids(sids, self.later()).await
+    }
+
+    async fn members(&self, dn: &str) -> Result<Vec<Entry>, Error> {
+        self.read_members(dn, self.later()).await
+    }
+
+    async fn users_page(&self, cursor: &[u8]) -> Result<Page<UserEntry>, Error> {
+        let page = self.page(enumerate::Kind::Users, cursor, self.later()).await?;
+        let entries = page.entries.into_iter().filter_map(|entry| match entry {
+            Entry::User(user) => Some(*user),
+            Entry::Group(_) => None,
+        });
+        Ok(Page { entries: entries.collect(), cursor: page.cursor })
+    }
+
+    async fn groups_page(&self, cursor: &[u8]) -> Result<Page<GroupEntry>, Error> {
+        let page = self.page(enumerate::Kind::Groups, cursor, self.later()).await?;
+        let entries = page.entries.into_iter().filter_map(|entry| match entry {
+            Entry::Group(group) => Some(*group),
+            Entry::User(_) => None,
+        });
+        Ok(Page { entries: entries.collect(), cursor: page.cursor })
+    }
+}

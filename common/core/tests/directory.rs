@@ -1,0 +1,273 @@
+//! The LDAP adapter against a real domain controller. Needs the lab and is run by it, in a client node, with
+//! `--ignored`; the environment says what to expect (see [`Lab`]). Time stands in the output, not in the assertions.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use entra_core::Error;
+use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
+use entra_core::config::{Access, Domain, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
+use entra_core::directory::ldap::{LdapDirectory, Settings};
+use entra_core::directory::{Directory, Key};
+use entra_core::types::Entry;
+
+/// What the lab tells: `ENTRA_LAB_DOMAIN`, `ENTRA_LAB_DNS` (address), `ENTRA_LAB_KEYTAB` with `ENTRA_LAB_PRINCIPAL`, and
+/// `KRB5_CONFIG` (a file that the adapter may write), all set before the process starts; `ENTRA_LAB_LARGE_GROUP` and
+/// `ENTRA_LAB_LARGE_GROUP_SIZE`.
+struct Lab {
+    domain: String,
+    dns: SocketAddr,
+    keytab: String,
+    principal: String,
+    profile: PathBuf,
+    ccache: PathBuf,
+    large_group: String,
+    large_group_size: usize,
+}
+
+impl Lab {
+    fn new(test: &str) -> Self {
+        let var = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run by the lab"));
+        let profile = PathBuf::from(var("KRB5_CONFIG"));
+        Self {
+            domain: var("ENTRA_LAB_DOMAIN"),
+            dns: SocketAddr::new(var("ENTRA_LAB_DNS").parse().unwrap(), 53),
+            keytab: var("ENTRA_LAB_KEYTAB"),
+            principal: var("ENTRA_LAB_PRINCIPAL"),
+            ccache: profile.with_file_name(format!("{test}.ccache")),
+            profile,
+            large_group: var("ENTRA_LAB_LARGE_GROUP"),
+            large_group_size: var("ENTRA_LAB_LARGE_GROUP_SIZE").parse().unwrap(),
+        }
+    }
+
+    fn config(&self) -> Domain {
+        Domain {
+            name: self.domain.clone(),
+            preset: Preset::EntraDs,
+            servers: Vec::new(),
+            dns_servers: vec![self.dns],
+            base_dn: None,
+            user_bases: Vec::new(),
+            group_bases: Vec::new(),
+            user_filter: None,
+            group_filter: None,
+            ldap_security: LdapSecurity::Seal,
+            tls_ca: None,
+            id_mapping: IdMapping::Sssd,
+            id_range: (200_000, 2_000_200_000),
+            id_slice: None,
+            username_format: UsernameFormat::Sam,
+            home: "/home/%u".into(),
+            shell: "/bin/bash".into(),
+            primary_group: PrimaryGroup::Directory,
+            enumerate: true,
+            offline_login: true,
+            offline_max_age: Duration::from_secs(1),
+            ccache: "FILE:/tmp/krb5cc_%U".into(),
+            access: Access::default(),
+        }
+    }
+
+    fn directory(&self, change: impl FnOnce(&mut Domain)) -> LdapDirectory {
+        let mut domain = self.config();
+        change(&mut domain);
+        let kdc = Kinit { keytab: self.keytab.clone(), principal: self.principal.clone(), ccache: self.ccache.clone() };
+        let settings = Settings {
+            domain,
+            profile_path: self.profile.clone(),
+            machine_ccache: format!("FILE:{}", self.ccache.display()),
+            lookup_deadline: Duration::from_secs(3),
+            bulk_deadline: Duration::from_secs(10),
+        };
+        LdapDirectory::new(settings, Arc::new(kdc)).unwrap()
+    }
+}
+
+/// Gets the machine ticket as an administrator would.
+struct Kinit {
+    keytab: String,
+    principal: String,
+    ccache: PathBuf,
+}
+
+#[async_trait]
+impl Kdc for Kinit {
+    async fn machine_ticket(&self, realm: &str, kdc: SocketAddr) -> Result<MachineTicket, Error> {
+        let profile = self.ccache.with_extension("conf");
+        let text = format!(
+            "[libdefaults]\ndefault_realm = {realm}\nudp_preference_limit = 1\n[realms]\n{realm} = {{\n kdc = {kdc}\n}}\n"
+        );
+        std::fs::write(&profile, text)?;
+        let kinit = std::process::Command::new("kinit")
+            .env("KRB5_CONFIG", &profile)
+            .args(["-k", "-t", &self.keytab, "-c"])
+            .arg(&self.ccache)
+            .arg(&self.principal)
+            .output()?;
+        if !kinit.status.success() {
+            let text = String::from_utf8_lossy(&kinit.stderr).into_owned();
+            let refused = text.contains("not found in Kerberos database") || text.contains("no suitable keys");
+            return Err(if refused { Error::MachineUnauthorized(text) } else { Error::Offline(text) });
+        }
+        Ok(MachineTicket { expires: SystemTime::now() + Duration::from_secs(9 * 3600) })
+    }
+
+    async fn authenticate(&self, _: AuthRequest, _: PasswordPipe) -> Result<AuthAnswer, Error> {
+        Err(Error::Config("not asked here".into()))
+    }
+}
+
+async fn timed<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let value = future.await;
+    println!("{what}: {:?}", started.elapsed());
+    value
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn users_are_found_by_every_key() {
+    let lab = Lab::new("users");
+    let directory = lab.directory(|_| ());
+    let info = timed("connect and domain info", directory.domain_info()).await.unwrap();
+    assert_eq!(info.dns_name, lab.domain);
+    assert!(info.sid.is_of_a_domain() && !info.netbios.is_empty(), "{info:?}");
+    let alice = timed("first user", directory.user(&Key::Sam("ALICE".into()))).await.unwrap().expect("alice");
+    let started = Instant::now();
+    for _ in 0..100 {
+        directory.user(&Key::Sam("alice".into())).await.unwrap().expect("alice");
+    }
+    println!("user by sAMAccountName: {:?} each", started.elapsed() / 100);
+    let upn = alice.upn.clone().expect("a UPN");
+    for key in [
+        Key::Upn(upn.to_uppercase()),
+        Key::Sid(alice.sid.clone().expect("a SID")),
+        Key::SamOrUpn { sam: upn.clone(), upn },
+        Key::SamOrUpn { sam: "alice".into(), upn: format!("alice@{}", lab.domain) },
+    ] {
+        assert_eq!(directory.user(&key).await.unwrap().as_ref(), Some(&alice), "{key:?}");
+    }
+    for nobody in ["nobody-at-all", "ali*", "*", "alice)(cn=*", "krbtgt\\", lab.principal.as_str()] {
+        assert_eq!(directory.user(&Key::Sam(nobody.into())).await.unwrap(), None, "{nobody}");
+    }
+    assert_eq!(directory.group(&Key::Sam("alice".into())).await.unwrap(), None, "a user is no group");
+    let tokens = timed("tokenGroups", directory.token_groups(&alice.dn)).await.unwrap();
+    let primary = info.sid.with_rid(alice.primary_group_rid).unwrap();
+    assert!(tokens.contains(&primary), "{tokens:?}");
+    let groups = timed(&format!("{} groups by SID", tokens.len()), directory.by_sids(&tokens)).await.unwrap();
+    assert_eq!(groups.len(), tokens.len());
+    assert!(groups.iter().all(|entry| matches!(entry, Entry::Group(_))));
+    let health = directory.health();
+    assert!(health.online && health.searches > 100 && health.latency_us.is_some(), "{health:?}");
+    assert_eq!(directory.kdc().await.unwrap().port(), 88);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn a_large_group_has_all_its_members() {
+    let lab = Lab::new("members");
+    let directory = lab.directory(|_| ());
+    let group = directory.group(&Key::Sam(lab.large_group.clone())).await.unwrap().expect("the large group");
+    for _ in 0..3 {
+        let members = timed("members", directory.members(&group.dn)).await.unwrap();
+        assert_eq!(members.len(), lab.large_group_size);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn enumeration_gives_everybody_once() {
+    let lab = Lab::new("pages");
+    let directory = lab.directory(|_| ());
+    let started = Instant::now();
+    let (mut cursor, mut sids, mut pages) = (Vec::new(), Vec::new(), 0);
+    loop {
+        let page = directory.users_page(&cursor).await.unwrap();
+        sids.extend(page.entries.into_iter().filter_map(|user| user.sid));
+        pages += 1;
+        cursor = page.cursor;
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    println!("{} users in {pages} pages: {:?}", sids.len(), started.elapsed());
+    let count = sids.len();
+    sids.sort();
+    sids.dedup();
+    assert_eq!(sids.len(), count, "nobody twice");
+    assert!(count > lab.large_group_size, "{count}");
+    let groups = directory.groups_page(&[]).await.unwrap();
+    assert!(groups.entries.iter().any(|group| group.sam == lab.large_group));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn many_lookups_share_one_connection() {
+    let lab = Lab::new("many");
+    let directory = Arc::new(lab.directory(|_| ()));
+    directory.domain_info().await.unwrap();
+    let started = Instant::now();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..2000 {
+        let directory = Arc::clone(&directory);
+        asking.spawn(async move { directory.user(&Key::Sam("alice".into())).await });
+    }
+    let answers = asking.join_all().await;
+    println!("2000 concurrent searches: {:?}", started.elapsed());
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(Some(_)))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn a_pinned_address_that_is_dead_is_passed_over() {
+    let lab = Lab::new("pinned");
+    // 192.0.2.1 is nobody's (RFC 5737). The DC is pinned by its address: its name is asked of its rootDSE.
+    let directory = lab.directory(|domain| domain.servers = vec!["192.0.2.1".into(), lab.dns.ip().to_string()]);
+    timed("connect past a dead server", directory.domain_info()).await.unwrap();
+    assert_eq!(directory.health().address.map(|address| address.ip()), Some(lab.dns.ip()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn a_pinned_alias_is_asked_for_its_own_name() {
+    let lab = Lab::new("alias");
+    // The domain's own name leads to its DCs, but no service is named so.
+    let directory = lab.directory(|domain| domain.servers = vec![domain.name.clone()]);
+    directory.domain_info().await.unwrap();
+    let host = directory.health().server.expect("a server");
+    assert!(host.ends_with(&format!(".{}", lab.domain)), "{host}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn filters_and_bases_are_honoured() {
+    let lab = Lab::new("filters");
+    let excluding = lab.directory(|domain| domain.user_filter = Some("!(sAMAccountName=alice)".into()));
+    assert_eq!(excluding.user(&Key::Sam("alice".into())).await.unwrap(), None);
+    let elsewhere = lab.directory(|domain| {
+        let root = domain.name.split('.').map(|label| format!("DC={label}")).collect::<Vec<_>>().join(",");
+        domain.user_bases = vec![format!("CN=Users,{root}")];
+    });
+    assert_eq!(elsewhere.user(&Key::Sam("alice".into())).await.unwrap(), None);
+    assert!(elsewhere.user(&Key::Sam("Administrator".into())).await.unwrap().is_some());
+    let group = elsewhere.group(&Key::Sam(lab.large_group.clone())).await.unwrap().expect("groups are not narrowed");
+    assert_eq!(elsewhere.members(&group.dn).await.unwrap(), [], "its members lie elsewhere");
+    let missing = lab.directory(|domain| domain.user_bases = vec!["OU=nowhere,DC=invalid".into()]);
+    let error = missing.user(&Key::Sam("alice".into())).await.unwrap_err();
+    assert!(matches!(&error, Error::Config(text) if text.contains("OU=nowhere")), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn a_refused_machine_is_not_an_outage() {
+    let mut lab = Lab::new("refused");
+    lab.principal = "NO-SUCH-HOST$".into();
+    let error = lab.directory(|_| ()).domain_info().await.unwrap_err();
+    assert!(matches!(error, Error::MachineUnauthorized(_)), "{error:?}");
+}
