@@ -219,6 +219,6 @@ impl Own {
     }
 
     fn allows(&self, id: u32) -> bool {
-        (self.range.0..=self.range.1).contains(&id) && id >= ID_FLOOR && id < u32::MAX - 1 && !NOBODY.contains(&id)
+        (self.range.0..=self.range.1).contains(&id) && (ID_FLOOR..u32::MAX - 1).contains(&id) && !NOBODY.contains(&id)
     }
 }

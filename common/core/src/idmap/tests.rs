@@ -17,8 +17,17 @@ fn account(domain: &str, rid: u32) -> Sid {
 
 /// The domains of a configuration whose tables are given as (name, options).
 fn domains(tables: &[(&str, &str)]) -> Vec<config::Domain> {
-    let text: String = tables.iter().map(|(name, options)| format!("[domains.\"{name}\"]\n{options}\n")).collect();
-    config::parse(&text).unwrap().domains
+    let tables: Vec<_> = tables
+        .iter()
+        .map(|(name, options)| {
+            format!(
+                "[domains.\"{name}\"]
+{options}
+"
+            )
+        })
+        .collect();
+    config::parse(&tables.concat()).unwrap().domains
 }
 
 fn mapper(tables: &[(&str, &str)]) -> IdMapper {

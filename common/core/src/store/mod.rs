@@ -3,9 +3,16 @@
 //! | File | Holds | When it is damaged |
 //! |---|---|---|
 //! | `idmap.db` ([`SliceStore`]) | which ids belong to which domain | refused: it cannot be rebuilt |
-//! | `identity.db` ([`IdentityStore`]) | users, groups and memberships as last seen | thrown away and begun anew |
+//! | `identity.db` ([`IdentityStore`]) | users, groups and memberships as last seen | removed and begun anew |
 
+mod accounts;
+mod identity;
+mod memberships;
 mod slices;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
+pub use identity::{IdentityStore, Stats, Stored};
+pub use memberships::Member;
 pub use slices::{Block, MetDomain, SliceStore};

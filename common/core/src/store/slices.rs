@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::sqlite::{self, error};
+use super::sqlite;
 use crate::Error;
 use crate::types::{DomainId, Sid};
 
@@ -73,8 +73,7 @@ impl SliceStore {
         // A journal that is deleted, not WAL: others may read this file without leaving files of theirs beside it.
         connection
             .execute_batch("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
-            .map_err(error)
-            .map_err(named)?;
+            .map_err(|error| named(error.into()))?;
         let mut store = Self { connection: Mutex::new(connection), path: Some(path.into()) };
         store.create_tables().map_err(named)?;
         Ok(store)
@@ -135,16 +134,16 @@ impl SliceStore {
     fn create_tables(&mut self) -> Result<(), Error> {
         let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
         // Immediate: two processes that open a new file at the same time create its tables once.
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         match sqlite::version(&transaction)? {
             0 => {
-                transaction.execute_batch(TABLES).map_err(error)?;
-                transaction.pragma_update(None, "user_version", VERSION).map_err(error)?;
+                transaction.execute_batch(TABLES)?;
+                transaction.pragma_update(None, "user_version", VERSION)?;
             }
             VERSION => {}
             other => return Err(newer(self.path.as_deref().unwrap_or(Path::new("idmap.db")), other)),
         }
-        transaction.commit().map_err(error)
+        Ok(transaction.commit()?)
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -161,22 +160,19 @@ impl SliceStore {
 
 fn read(connection: &Connection) -> Result<(Vec<MetDomain>, Vec<Block>), Error> {
     let damaged = |error: crate::types::SidError| Error::StoreCorrupt(error.to_string());
-    let mut statement = connection.prepare("SELECT sid, name, mapping FROM domain ORDER BY seq").map_err(error)?;
+    let mut statement = connection.prepare("SELECT sid, name, mapping FROM domain ORDER BY seq")?;
     let rows = statement
         .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(error)?;
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)?;
     let domains = rows
         .into_iter()
         .map(|(sid, name, mapping)| Ok(MetDomain { sid: sid.parse().map_err(damaged)?, name, mapping }))
         .collect::<Result<Vec<_>, Error>>()?;
-    let mut statement = connection
-        .prepare("SELECT domain, first_rid, first_id, last_id FROM block ORDER BY first_id")
-        .map_err(error)?;
+    let mut statement =
+        connection.prepare("SELECT domain, first_rid, first_id, last_id FROM block ORDER BY first_id")?;
     let rows = statement
         .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(error)?;
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)?;
     let blocks = rows
         .into_iter()
         .map(|(domain, first_rid, first_id, last_id)| {
@@ -187,30 +183,26 @@ fn read(connection: &Connection) -> Result<(Vec<MetDomain>, Vec<Block>), Error> 
 }
 
 fn add(connection: &mut Connection, domain: &MetDomain, blocks: &[Block]) -> Result<(), Error> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sid = domain.sid.to_string();
     // A new number: domains are read in the order in which they were met last.
-    transaction
-        .execute(
-            "INSERT INTO domain (sid, name, mapping) VALUES (?1, ?2, ?3) ON CONFLICT (sid) DO UPDATE SET
+    transaction.execute(
+        "INSERT INTO domain (sid, name, mapping) VALUES (?1, ?2, ?3) ON CONFLICT (sid) DO UPDATE SET
                  name = excluded.name, mapping = excluded.mapping, seq = (SELECT max(seq) + 1 FROM domain)",
-            (&sid, &domain.name, &domain.mapping),
-        )
-        .map_err(error)?;
+        (&sid, &domain.name, &domain.mapping),
+    )?;
     for block in blocks {
-        let written = transaction
-            .execute(
-                "INSERT INTO block (domain, first_rid, first_id, last_id) VALUES (?1, ?2, ?3, ?4)
+        let written = transaction.execute(
+            "INSERT INTO block (domain, first_rid, first_id, last_id) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (domain, first_rid) DO UPDATE SET last_id = max(last_id, excluded.last_id)
                  WHERE first_id = excluded.first_id",
-                (&sid, block.first_rid, block.first_id, block.last_id),
-            )
-            .map_err(error)?;
+            (&sid, block.first_rid, block.first_id, block.last_id),
+        )?;
         if written == 0 {
             return Err(Error::Io(format!("another process gave {sid} other ids meanwhile; restart entrad")));
         }
     }
-    transaction.commit().map_err(error)
+    Ok(transaction.commit()?)
 }
 
 fn newer(path: &Path, version: i32) -> Error {

@@ -25,50 +25,53 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     file.set_permissions(Permissions::from_mode(0o600))?;
     drop(file);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(error)?;
-    prepare(connection)
+    prepare(Connection::open_with_flags(path, flags)?)
 }
 
 /// Opens an existing database for reading; nothing is created beside it.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    prepare(Connection::open_with_flags(path, flags).map_err(error)?)
+    prepare(Connection::open_with_flags(path, flags)?)
 }
 
 /// A database that ends with the connection.
 pub(super) fn in_memory() -> Result<Connection, Error> {
-    prepare(Connection::open_in_memory().map_err(error)?)
+    prepare(Connection::open_in_memory()?)
 }
 
 fn prepare(connection: Connection) -> Result<Connection, Error> {
-    connection.busy_timeout(BUSY).map_err(error)?;
+    connection.busy_timeout(BUSY)?;
     // Whatever a damaged file holds as schema runs no function of ours.
-    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;").map_err(error)?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")?;
     Ok(connection)
 }
 
 /// The version in the database's header; 0 in a new one.
 pub(super) fn version(connection: &Connection) -> Result<i32, Error> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(error)
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
 /// `SQLite`'s errors, by what the caller does next.
-pub(super) fn error(error: rusqlite::Error) -> Error {
-    use rusqlite::Error as Sql;
-    let damaged_value = matches!(
-        error,
-        Sql::FromSqlConversionFailure(..)
-            | Sql::InvalidColumnType(..)
-            | Sql::IntegralValueOutOfRange(..)
-            | Sql::Utf8Error(..)
-    );
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::StoreCorrupt(error.to_string()),
-        Some(ErrorCode::DiskFull) => Error::Io(format!("the disk is full ({error}): free space where the store lies")),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Error::Io(format!("another process holds the store for over {} s ({error})", BUSY.as_secs()))
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error as Sql;
+        let damaged_value = matches!(
+            error,
+            Sql::FromSqlConversionFailure(..)
+                | Sql::InvalidColumnType(..)
+                | Sql::IntegralValueOutOfRange(..)
+                | Sql::Utf8Error(..)
+        );
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::StoreCorrupt(error.to_string()),
+            Some(ErrorCode::DiskFull) => {
+                Self::Io(format!("the disk is full ({error}): free space where the store lies"))
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Io(format!("another process holds the store for over {} s ({error})", BUSY.as_secs()))
+            }
+            _ if damaged_value => Self::StoreCorrupt(error.to_string()),
+            _ => Self::Io(format!("the store: {error}")),
         }
-        _ if damaged_value => Error::StoreCorrupt(error.to_string()),
-        _ => Error::Io(format!("the store: {error}")),
     }
 }

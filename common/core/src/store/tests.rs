@@ -1,0 +1,479 @@
+//! What the identity store finds again, and what it survives.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::*;
+use crate::Error;
+use crate::types::{AccountState, GroupRecord, Sid, UserRecord, fold};
+
+const DOMAIN: &str = "S-1-5-21-1-2-3";
+
+/// A folder of one test's own, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("entra-store-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("identity.db")
+    }
+
+    fn open(&self) -> IdentityStore {
+        IdentityStore::open(&self.file()).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn sid(rid: u32) -> Sid {
+    DOMAIN.parse::<Sid>().unwrap().with_rid(rid).unwrap()
+}
+
+fn user(rid: u32, sam: &str) -> UserRecord {
+    UserRecord {
+        domain: "a.example".into(),
+        sid: sid(rid),
+        guid: vec![7; 16],
+        dn: format!("CN={sam},DC=a,DC=example"),
+        sam: sam.into(),
+        upn: Some(format!("{sam}@Contoso.com")),
+        name: fold(sam),
+        uid: 200_000 + rid,
+        gid: 200_513,
+        primary_group: sid(513),
+        gecos: "Alice Example".into(),
+        home: format!("/home/{sam}"),
+        shell: "/bin/bash".into(),
+        state: AccountState { control: 512, ..AccountState::default() },
+    }
+}
+
+fn group(rid: u32, sam: &str) -> GroupRecord {
+    GroupRecord {
+        domain: "a.example".into(),
+        sid: sid(rid),
+        guid: vec![9; 16],
+        dn: format!("CN={sam},DC=a,DC=example"),
+        sam: sam.into(),
+        name: fold(sam),
+        gid: 200_000 + rid,
+    }
+}
+
+fn names(found: &[Stored<UserRecord>]) -> Vec<&str> {
+    found.iter().map(|user| user.value.name.as_str()).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_user_is_found_by_every_key_and_after_a_restart() {
+    let folder = Folder::new("keys");
+    let alice = user(1103, "Alicé");
+    folder.open().put_users([&alice], 1000).unwrap();
+    let store = folder.open();
+    let stored = [Stored { value: alice.clone(), fetched: 1000 }];
+    assert_eq!(store.users_by_sam(None, "alicé").unwrap(), stored);
+    assert_eq!(store.users_by_sam(Some("a.example"), "alicé").unwrap(), stored);
+    assert_eq!(store.users_by_upn("alicé@contoso.com").unwrap(), stored);
+    assert_eq!(store.user_by_uid(201_103).unwrap().as_ref(), stored.first());
+    assert_eq!(store.user_by_sid(&alice.sid).unwrap().as_ref(), stored.first());
+    assert!(store.users_by_sam(Some("b.example"), "alicé").unwrap().is_empty());
+    assert!(store.users_by_sam(None, "Alicé").unwrap().is_empty(), "names are asked for folded");
+    assert_eq!(store.user_by_uid(201_104).unwrap(), None);
+    assert_eq!(store.group_by_sid(&alice.sid).unwrap(), None, "a user is no group");
+}
+
+#[test]
+fn a_group_is_found_by_every_key() {
+    let folder = Folder::new("groups");
+    let store = folder.open();
+    let staff = group(2000, "Staff");
+    store.put_groups([&staff], 5).unwrap();
+    let stored = [Stored { value: staff.clone(), fetched: 5 }];
+    assert_eq!(store.groups_by_sam(None, "staff").unwrap(), stored);
+    assert_eq!(store.groups_by_sam(Some("a.example"), "staff").unwrap(), stored);
+    assert_eq!(store.group_by_gid(202_000).unwrap().as_ref(), stored.first());
+    assert_eq!(store.group_by_sid(&staff.sid).unwrap().as_ref(), stored.first());
+    assert_eq!(store.groups_page("a.example", None, 10).unwrap(), stored);
+    // The name moves to another group.
+    store.put_groups([&group(2001, "STAFF")], 6).unwrap();
+    assert_eq!(store.groups_by_sam(None, "staff").unwrap()[0].value.gid, 202_001);
+    assert_eq!(store.group_by_gid(202_000).unwrap(), None);
+}
+
+#[test]
+fn a_renamed_user_leaves_the_old_names() {
+    let folder = Folder::new("renamed");
+    let store = folder.open();
+    store.put_users([&user(1, "alice")], 1).unwrap();
+    store.put_users([&user(1, "alicia")], 2).unwrap();
+    assert!(store.users_by_sam(None, "alice").unwrap().is_empty());
+    assert!(store.users_by_upn("alice@contoso.com").unwrap().is_empty());
+    assert_eq!(names(&store.users_by_sam(None, "alicia").unwrap()), ["alicia"]);
+    assert_eq!(store.stats().unwrap().users, 1);
+}
+
+#[test]
+fn the_newest_holder_of_a_name_has_it() {
+    let folder = Folder::new("moved");
+    let store = folder.open();
+    store.put_users([&user(1, "alice"), &user(2, "bob")], 1).unwrap();
+    // alice was deleted and made anew.
+    store.put_users([&user(3, "Alice")], 2).unwrap();
+    let found = store.users_by_sam(None, "alice").unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].value.sid, sid(3));
+    assert_eq!(store.user_by_sid(&sid(1)).unwrap(), None, "nobody answers to a name that is another's");
+    // A UPN moves; its former holder keeps the rest.
+    let mut carol = user(4, "carol");
+    carol.upn = Some("BOB@contoso.com".into());
+    store.put_users([&carol], 3).unwrap();
+    assert_eq!(names(&store.users_by_upn("bob@contoso.com").unwrap()), ["carol"]);
+    assert_eq!(names(&store.users_by_sam(None, "bob").unwrap()), ["bob"]);
+    // Two swap their names within one batch.
+    store.put_users([&user(3, "bob"), &user(2, "alice")], 4).unwrap();
+    assert_eq!(store.users_by_sam(None, "bob").unwrap()[0].value.sid, sid(3));
+    assert_eq!(store.users_by_sam(None, "alice").unwrap()[0].value.sid, sid(2));
+}
+
+#[test]
+fn one_name_in_two_domains_is_found_twice() {
+    let folder = Folder::new("domains");
+    let store = folder.open();
+    let mut other = user(77, "alice");
+    other.domain = "b.example".into();
+    other.sid = "S-1-5-21-7-7-7-77".parse().unwrap();
+    other.upn = None;
+    store.put_users([&user(1, "alice"), &other], 1).unwrap();
+    let found = store.users_by_sam(None, "alice").unwrap();
+    assert_eq!(found.iter().map(|user| user.value.domain.as_str()).collect::<Vec<_>>(), ["a.example", "b.example"]);
+    assert_eq!(store.users_by_sam(Some("b.example"), "alice").unwrap()[0].value, other);
+    assert_eq!(names(&store.users_page("b.example", None, 10).unwrap()), ["alice"]);
+}
+
+#[test]
+fn memberships_are_known_or_unknown() {
+    let folder = Folder::new("memberships");
+    let store = folder.open();
+    assert_eq!(store.groups_of_user(&sid(1)).unwrap(), None);
+    assert_eq!(store.members_of(&sid(2000)).unwrap(), None);
+    store.put_groups_of_user(&sid(1), &[sid(513), sid(2000)], 10).unwrap();
+    store.put_groups_of_user(&sid(2), &[], 11).unwrap();
+    let members: Vec<_> =
+        (1..=5000).map(|rid| Member { sid: sid(rid), name: format!("user{rid}"), is_group: rid % 100 == 0 }).collect();
+    store.put_members(&sid(2000), &members, 12).unwrap();
+    assert_eq!(store.groups_of_user(&sid(1)).unwrap(), Some(Stored { value: vec![sid(513), sid(2000)], fetched: 10 }));
+    assert_eq!(store.groups_of_user(&sid(2)).unwrap(), Some(Stored { value: vec![], fetched: 11 }));
+    assert_eq!(store.members_of(&sid(2000)).unwrap(), Some(Stored { value: members, fetched: 12 }));
+    store.put_groups_of_user(&sid(1), &[sid(513)], 20).unwrap();
+    assert_eq!(store.groups_of_user(&sid(1)).unwrap().unwrap().value, [sid(513)]);
+}
+
+#[test]
+fn pages_hold_everybody_once_in_order() {
+    let folder = Folder::new("pages");
+    let store = folder.open();
+    let users: Vec<_> = (0..25).map(|at| user(at + 1, &format!("user{at:02}"))).collect();
+    store.put_users(users.iter().rev(), 1).unwrap();
+    let mut seen = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.users_page("a.example", after.as_deref(), 10).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.value.name.clone());
+        seen.extend(page.into_iter().map(|user| user.value));
+    }
+    assert_eq!(seen, users);
+}
+
+#[test]
+fn flush_forgets_and_counts_accounts() {
+    let folder = Folder::new("flush");
+    let store = folder.open();
+    store.put_users([&user(1, "alice"), &user(2, "bob")], 100).unwrap();
+    store.put_groups([&group(2000, "staff")], 50).unwrap();
+    store.put_groups_of_user(&sid(1), &[sid(2000)], 100).unwrap();
+    assert_eq!(store.stats().unwrap(), Stats { users: 2, groups: 1, oldest: Some(50) });
+    assert_eq!(store.flush(&sid(1)).unwrap(), 1);
+    assert_eq!(store.flush(&sid(1)).unwrap(), 0);
+    assert_eq!(store.groups_of_user(&sid(1)).unwrap(), None);
+    store.remove(&sid(2000)).unwrap();
+    assert_eq!(store.stats().unwrap(), Stats { users: 1, groups: 0, oldest: Some(100) });
+    assert_eq!(store.flush_all().unwrap(), 1);
+    assert_eq!(store.stats().unwrap(), Stats::default());
+}
+
+#[test]
+fn purge_takes_the_oldest_first_and_ends() {
+    let folder = Folder::new("purge");
+    let store = folder.open();
+    for rid in 1..=10 {
+        store.put_users([&user(rid, &format!("user{rid}"))], u64::from(rid)).unwrap();
+    }
+    assert_eq!(store.purge(8, 4).unwrap(), 4);
+    assert_eq!(store.stats().unwrap().oldest, Some(5));
+    assert_eq!(store.purge(8, 4).unwrap(), 3);
+    assert_eq!(store.purge(8, 4).unwrap(), 0);
+    assert_eq!(store.stats().unwrap(), Stats { users: 3, groups: 0, oldest: Some(8) });
+}
+
+#[test]
+fn nobody_else_reads_the_files() {
+    let folder = Folder::new("mode");
+    std::fs::write(folder.file(), "").unwrap();
+    std::fs::set_permissions(folder.file(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let store = folder.open();
+    store.put_users([&user(1, "alice")], 1).unwrap();
+    for file in std::fs::read_dir(&folder.0).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    SliceStore::open(&folder.0.join("idmap.db")).unwrap();
+    assert_eq!(mode(&folder.0.join("idmap.db")), 0o600);
+}
+
+#[test]
+fn a_damaged_file_is_begun_anew() {
+    let zeros = vec![0; 100_000];
+    for (name, content) in [("zeros", &zeros[..]), ("text", b"this is no database, and long enough to be looked at")] {
+        let folder = Folder::new(name);
+        std::fs::write(folder.file(), content).unwrap();
+        let store = folder.open();
+        store.put_users([&user(1, "alice")], 1).unwrap();
+        assert_eq!(names(&store.users_by_sam(None, "alice").unwrap()), ["alice"], "{name}");
+        drop(store);
+        assert_eq!(folder.open().stats().unwrap().users, 1, "{name}");
+    }
+}
+
+#[test]
+fn a_truncated_file_is_begun_anew() {
+    let users: Vec<_> = (1..500).map(|rid| user(rid, &format!("user{rid}"))).collect();
+    for keep in [100, 4096, 50_000] {
+        let folder = Folder::new("truncated");
+        folder.open().put_users(&users, 1).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(folder.file()).unwrap();
+        assert!(file.metadata().unwrap().len() > keep);
+        file.set_len(keep).unwrap();
+        let store = folder.open();
+        assert_eq!(store.stats().unwrap().users, 0, "{keep}");
+        store.put_users(&users, 2).unwrap();
+        assert_eq!(store.stats().unwrap().users, 499, "{keep}");
+    }
+}
+
+#[test]
+fn damage_that_shows_while_running_is_said_once() {
+    let folder = Folder::new("running");
+    let store = folder.open();
+    store.put_users([&user(1, "alice")], 1).unwrap();
+    store.write(|transaction| Ok(transaction.execute("UPDATE user_record SET record = x'ff'", [])?)).unwrap();
+    assert!(matches!(store.user_by_sid(&sid(1)), Err(Error::StoreCorrupt(_))));
+    assert_eq!(store.user_by_sid(&sid(1)).unwrap(), None);
+    store.put_users([&user(1, "alice")], 2).unwrap();
+    drop(store);
+    assert_eq!(folder.open().user_by_sid(&sid(1)).unwrap().unwrap().fetched, 2);
+}
+
+#[test]
+fn another_version_is_begun_anew() {
+    let folder = Folder::new("version");
+    let store = folder.open();
+    store.put_users([&user(1, "alice")], 1).unwrap();
+    store.write(|transaction| Ok(transaction.pragma_update(None, "user_version", 99)?)).unwrap();
+    drop(store);
+    assert_eq!(folder.open().stats().unwrap().users, 0);
+}
+
+#[test]
+fn the_shape_of_records_has_the_version_of_the_file() {
+    // When this fails, a record's fields have changed: raise VERSION in identity.rs, then write the new sums here.
+    let sum = |record: Vec<u8>| {
+        // FNV-1a.
+        record
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    };
+    let sums = [
+        sum(accounts::encode(&user(1103, "alice")).unwrap()),
+        sum(accounts::encode(&group(2000, "staff")).unwrap()),
+        sum(accounts::encode(&Member { sid: sid(1), name: "alice".into(), is_group: false }).unwrap()),
+    ];
+    assert_eq!(sums, [6_538_991_597_334_018_691, 12_048_950_957_556_719_878, 12_732_105_175_789_757_360]);
+}
+
+#[test]
+fn two_stores_on_one_file_see_each_other() {
+    let folder = Folder::new("two");
+    let (one, two) = (folder.open(), folder.open());
+    one.put_users([&user(1, "alice")], 1).unwrap();
+    two.put_users([&user(2, "bob")], 1).unwrap();
+    for store in [&one, &two] {
+        assert_eq!(names(&store.users_page("a.example", None, 10).unwrap()), ["alice", "bob"]);
+    }
+}
+
+#[test]
+fn threads_read_and_write_at_once() {
+    let folder = Folder::new("threads");
+    let store = folder.open();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for at in 1..50 {
+                    let rid = thread * 100 + at;
+                    store.put_users([&user(rid, &format!("user{rid}"))], 1).unwrap();
+                    assert!(store.user_by_sid(&sid(rid)).unwrap().is_some());
+                }
+            });
+        }
+    });
+    assert_eq!(store.stats().unwrap().users, 4 * 49);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_keeps_what_was_there() {
+    let folder = Folder::new("full");
+    let store = folder.open();
+    store.put_users([&user(1, "alice")], 1).unwrap();
+    let limit = |store: &IdentityStore, pages: u32| {
+        let writer = store.writer.lock().unwrap();
+        writer.as_ref().unwrap().pragma_update(None, "max_page_count", pages).unwrap();
+    };
+    limit(&store, 40);
+    let many: Vec<_> = (2..5000).map(|rid| user(rid, &format!("user{rid}"))).collect();
+    let error = store.put_users(&many, 2).unwrap_err();
+    assert!(matches!(&error, Error::Io(text) if text.contains("the disk is full")), "{error}");
+    assert_eq!(store.stats().unwrap(), Stats { users: 1, groups: 0, oldest: Some(1) });
+    limit(&store, 1_000_000);
+    store.put_users(&many, 3).unwrap();
+    assert_eq!(store.stats().unwrap().users, 4999);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error() {
+    assert!(matches!(IdentityStore::open(Path::new("/nonexistent/identity.db")), Err(Error::Io(_))));
+    assert!(matches!(SliceStore::open(Path::new("/nonexistent/idmap.db")), Err(Error::Io(_))));
+}
+
+#[test]
+fn no_lookup_reads_everything() {
+    use super::accounts::sql as accounts;
+    use super::memberships::sql as memberships;
+    let folder = Folder::new("plan");
+    let store = folder.open();
+    let plan = |query: &str| {
+        store
+            .read(|connection| {
+                let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
+                let count = statement.parameter_count();
+                let keys = rusqlite::params_from_iter(std::iter::repeat_n("1", count));
+                let rows = statement.query_map(keys, |row| row.get::<_, String>(3))?;
+                Ok(rows.collect::<Result<Vec<_>, _>>()?.join("; "))
+            })
+            .unwrap()
+    };
+    for query in [
+        accounts::USER_BY_SAM,
+        accounts::USER_BY_SAM_IN,
+        accounts::USER_BY_UPN,
+        accounts::USER_BY_UID,
+        accounts::USER_BY_SID,
+        accounts::USERS_PAGE,
+        accounts::GROUP_BY_SAM,
+        accounts::GROUP_BY_SAM_IN,
+        accounts::GROUP_BY_GID,
+        accounts::GROUP_BY_SID,
+        accounts::GROUPS_PAGE,
+        accounts::OTHER_USERS_OF_SAM,
+        accounts::OTHER_USERS_OF_UPN,
+        accounts::OTHER_GROUPS_OF_SAM,
+        memberships::GROUPS_OF_USER,
+        memberships::MEMBERS_OF,
+    ] {
+        let plan = plan(query);
+        assert!(plan.contains("USING INDEX") && !plan.contains("SCAN"), "{query}: {plan}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_users() {
+    const USERS: u32 = 100_000;
+    let folder = Folder::new("many");
+    let store = folder.open();
+    let users: Vec<_> = (1..=USERS).map(|rid| user(rid, &format!("user{rid}"))).collect();
+    let begun = Instant::now();
+    for batch in users.chunks(1000) {
+        store.put_users(batch, 1).unwrap();
+    }
+    let written = begun.elapsed();
+    let begun = Instant::now();
+    for rid in (1..=USERS).step_by(100) {
+        assert_eq!(store.users_by_sam(None, &format!("user{rid}")).unwrap()[0].value.sid, sid(rid));
+    }
+    let read = begun.elapsed() / (USERS / 100);
+    let size = std::fs::metadata(folder.file()).unwrap().len();
+    println!("{USERS} users written in {written:?}, {size} bytes; one read in {read:?}");
+    assert_eq!(store.stats().unwrap().users, u64::from(USERS));
+    assert_eq!(store.flush_all().unwrap(), u64::from(USERS));
+    assert_eq!(store.users_page("a.example", None, 10).unwrap(), []);
+    let left = std::fs::metadata(folder.file()).unwrap().len();
+    assert!(left < size / 10, "{left} of {size} bytes are kept");
+}
+
+mod slices {
+    use super::*;
+
+    #[test]
+    fn a_damaged_idmap_is_refused_and_left_alone() {
+        let folder = Folder::new("idmap-damaged");
+        let path = folder.0.join("idmap.db");
+        let content = vec![0; 8192];
+        std::fs::write(&path, &content).unwrap();
+        for result in [SliceStore::open(&path), SliceStore::copy_of(&path)] {
+            let error = result.unwrap_err();
+            assert!(matches!(&error, Error::StoreCorrupt(text) if text.contains("restore this file")), "{error}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+    }
+
+    #[test]
+    fn a_newer_idmap_is_refused() {
+        let folder = Folder::new("idmap-newer");
+        let path = folder.0.join("idmap.db");
+        drop(SliceStore::open(&path).unwrap());
+        rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        for result in [SliceStore::open(&path), SliceStore::copy_of(&path)] {
+            assert!(matches!(&result, Err(Error::Config(text)) if text.contains("newer version")), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_is_not_moved() {
+        let folder = Folder::new("idmap-moved");
+        let path = folder.0.join("idmap.db");
+        let (one, two) = (SliceStore::open(&path).unwrap(), SliceStore::open(&path).unwrap());
+        let domain: Sid = DOMAIN.parse().unwrap();
+        let met = MetDomain { sid: domain.clone(), name: "a.example".into(), mapping: "sssd".into() };
+        let block = Block { domain: domain.clone(), first_rid: 0, first_id: 200_000, last_id: 399_999 };
+        one.add(&met, std::slice::from_ref(&block)).unwrap();
+        let moved = Block { first_id: 600_000, last_id: 799_999, ..block.clone() };
+        assert!(matches!(two.add(&met, &[moved]), Err(Error::Io(_))));
+        assert_eq!(two.read().unwrap(), (vec![met], vec![block]));
+    }
+}
