@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use entra_core::Error;
@@ -15,7 +15,6 @@ use entra_core::config::{Access, Domain, IdMapping, LdapSecurity, Preset, Primar
 use entra_core::directory::ldap::{LdapDirectory, Settings};
 use entra_core::directory::{Directory, Key};
 use entra_core::types::Entry;
-use entra_krb5::Kind;
 
 /// What the lab tells: `ENTRA_LAB_DOMAIN`, `ENTRA_LAB_DNS` (address), `ENTRA_LAB_KEYTAB` with `ENTRA_LAB_PRINCIPAL`, and
 /// `KRB5_CONFIG` (a file that the adapter may write), all set before the process starts; `ENTRA_LAB_LARGE_GROUP` and
@@ -23,7 +22,7 @@ use entra_krb5::Kind;
 struct Lab {
     domain: String,
     dns: SocketAddr,
-    keytab: PathBuf,
+    keytab: String,
     principal: String,
     profile: PathBuf,
     ccache: PathBuf,
@@ -38,7 +37,7 @@ impl Lab {
         Self {
             domain: var("ENTRA_LAB_DOMAIN"),
             dns: SocketAddr::new(var("ENTRA_LAB_DNS").parse().unwrap(), 53),
-            keytab: var("ENTRA_LAB_KEYTAB").into(),
+            keytab: var("ENTRA_LAB_KEYTAB"),
             principal: var("ENTRA_LAB_PRINCIPAL"),
             ccache: profile.with_file_name(format!("{test}.ccache")),
             profile,
@@ -78,8 +77,7 @@ impl Lab {
     fn directory(&self, change: impl FnOnce(&mut Domain)) -> LdapDirectory {
         let mut domain = self.config();
         change(&mut domain);
-        let kdc =
-            Machine { keytab: self.keytab.clone(), principal: self.principal.clone(), ccache: self.ccache.clone() };
+        let kdc = Kinit { keytab: self.keytab.clone(), principal: self.principal.clone(), ccache: self.ccache.clone() };
         let settings = Settings {
             domain,
             profile_path: self.profile.clone(),
@@ -91,23 +89,33 @@ impl Lab {
     }
 }
 
-/// Gets the machine ticket in this process; the daemon has a helper for it.
-struct Machine {
-    keytab: PathBuf,
+/// Gets the machine ticket as an administrator would.
+struct Kinit {
+    keytab: String,
     principal: String,
     ccache: PathBuf,
 }
 
 #[async_trait]
-impl Kdc for Machine {
+impl Kdc for Kinit {
     async fn machine_ticket(&self, realm: &str, kdc: SocketAddr) -> Result<MachineTicket, Error> {
-        let principal = format!("{}@{realm}", self.principal);
-        let timeout = Duration::from_secs(5);
-        let got = entra_krb5::initial_with_keytab(realm, kdc, Some(&principal), &self.keytab, &self.ccache, timeout);
-        got.map(|expires| MachineTicket { expires }).map_err(|error| match error.kind {
-            Kind::Keytab | Kind::UnknownPrincipal | Kind::WrongPassword => Error::MachineUnauthorized(error.message),
-            _ => Error::Offline(error.message),
-        })
+        let profile = self.ccache.with_extension("conf");
+        let text = format!(
+            "[libdefaults]\ndefault_realm = {realm}\nudp_preference_limit = 1\n[realms]\n{realm} = {{\n kdc = {kdc}\n}}\n"
+        );
+        std::fs::write(&profile, text)?;
+        let kinit = std::process::Command::new("kinit")
+            .env("KRB5_CONFIG", &profile)
+            .args(["-k", "-t", &self.keytab, "-c"])
+            .arg(&self.ccache)
+            .arg(&self.principal)
+            .output()?;
+        if !kinit.status.success() {
+            let text = String::from_utf8_lossy(&kinit.stderr).into_owned();
+            let refused = text.contains("not found in Kerberos database") || text.contains("no suitable keys");
+            return Err(if refused { Error::MachineUnauthorized(text) } else { Error::Offline(text) });
+        }
+        Ok(MachineTicket { expires: SystemTime::now() + Duration::from_secs(9 * 3600) })
     }
 
     async fn authenticate(&self, _: AuthRequest, _: PasswordPipe) -> Result<AuthAnswer, Error> {

@@ -11,7 +11,6 @@ pub mod client;
 pub mod command;
 pub mod dc;
 pub mod host;
-pub mod product;
 
 mod apt;
 mod error;
