@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Everything that can stand on the command line.
 #[derive(Debug, Parser)]
@@ -31,6 +31,19 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Join this host to a domain
+    ///
+    /// Checks name, DNS, ports, clock, credentials and the place of the computer account, then creates the account
+    /// (by adcli), the machine keytab, the krb5 settings and the configuration, and tests the result. It says which
+    /// step failed and why, and leaves nothing half done. Everybody in the domain may log in afterwards, unless
+    /// --permit narrows it.
+    Join(Join),
+    /// Leave the domain: undo what join did
+    Leave(Leave),
+    /// Test whether the directory still accepts this machine
+    Testjoin,
+    /// Diagnose: a line per check, each failure with its remedy
+    Check(Check),
     /// State of the daemon and of every domain
     Status,
     /// What is known of a user
@@ -54,6 +67,105 @@ pub enum Verb {
         #[command(subcommand)]
         action: ConfigAction,
     },
+}
+
+/// `join`
+#[derive(Debug, Args)]
+pub struct Join {
+    /// DNS name of the domain, such as aadds.contoso.com
+    pub domain: String,
+
+    /// Whose rights create the computer account
+    #[command(flatten)]
+    pub credentials: JoinCredentials,
+
+    /// Read the password from standard input (one line) instead of asking for it
+    #[arg(long, conflicts_with = "ccache")]
+    pub password_stdin: bool,
+
+    /// Organizational unit for the computer account (default: AADDC Computers, or the domain's computers container)
+    #[arg(long, value_name = "DN")]
+    pub ou: Option<String>,
+
+    /// Domain controller to use, instead of those that DNS names; written into the configuration
+    #[arg(long, value_name = "HOST")]
+    pub server: Option<String>,
+
+    /// Kind of directory (default: entra-ds where the domain has an OU "AADDC Computers")
+    #[arg(long, value_name = "PRESET")]
+    pub preset: Option<Preset>,
+
+    /// Only members of these groups may log in
+    #[arg(long, value_name = "GROUP", num_args = 1..)]
+    pub permit: Vec<String>,
+
+    /// Name of the computer account (default: the first label of the host name), at most 15 characters
+    #[arg(long, value_name = "NAME")]
+    pub computer_name: Option<String>,
+}
+
+/// The ways to prove the right to join: exactly one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct JoinCredentials {
+    /// Account that may create computer accounts: a sAMAccountName or a UPN
+    #[arg(long, value_name = "ADMIN")]
+    pub user: Option<String>,
+
+    /// Use the current Kerberos ticket (KRB5CCNAME or the default ccache) instead of a password
+    #[arg(long)]
+    pub ccache: bool,
+}
+
+/// `leave`
+#[derive(Debug, Args)]
+pub struct Leave {
+    /// Account that may delete the computer account; without it and without --ccache the account stays
+    #[arg(long, value_name = "ADMIN", conflicts_with = "ccache")]
+    pub user: Option<String>,
+
+    /// Use the current Kerberos ticket (KRB5CCNAME or the default ccache)
+    #[arg(long)]
+    pub ccache: bool,
+
+    /// Read the password from standard input (one line) instead of asking for it
+    #[arg(long, requires = "user")]
+    pub password_stdin: bool,
+}
+
+/// Kind of directory, as `preset` in the configuration says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// Plain Active Directory
+    ActiveDirectory,
+    /// Microsoft Entra Domain Services
+    EntraDs,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Topics (default: all)
+    pub topics: Vec<Topic>,
+}
+
+/// What `check` can check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Topic {
+    /// The domain's service records
+    Dns,
+    /// Ports of the domain controller
+    Connect,
+    /// This host's clock against the domain controller's
+    Clock,
+    /// Keys, modes and encryption types
+    Security,
+    /// Whether the directory accepts the machine keytab
+    Join,
+    /// nsswitch.conf, the module and the daemon behind it
+    Nss,
+    /// The PAM stack and the module
+    Pam,
 }
 
 /// `user`: exactly one of a name, a uid and a SID.
@@ -123,12 +235,31 @@ mod tests {
     }
 
     #[test]
+    fn join_takes_exactly_one_kind_of_credentials() {
+        let cli = parse("entractl join d.example --user admin --password-stdin --permit A B --json").unwrap();
+        assert!(cli.json);
+        let Verb::Join(join) = cli.verb else { panic!("not join") };
+        assert_eq!(join.credentials.user.as_deref(), Some("admin"));
+        assert_eq!(join.permit, ["A", "B"]);
+        assert_eq!(parse("entractl join d.example").unwrap_err(), ErrorKind::MissingRequiredArgument);
+        assert_eq!(parse("entractl join d.example --user a --ccache").unwrap_err(), ErrorKind::ArgumentConflict);
+        let stdin_without_user = parse("entractl join d.example --ccache --password-stdin");
+        assert!(stdin_without_user.is_err(), "a password that nobody would read was taken");
+    }
+
+    #[test]
     fn a_lookup_takes_exactly_one_key() {
         assert!(parse("entractl user alice").is_ok());
         assert!(parse("entractl user --uid 5").is_ok());
         assert_eq!(parse("entractl user").unwrap_err(), ErrorKind::MissingRequiredArgument);
         assert_eq!(parse("entractl user alice --uid 5").unwrap_err(), ErrorKind::ArgumentConflict);
         assert_eq!(parse("entractl group --uid 5").unwrap_err(), ErrorKind::UnknownArgument);
+    }
+
+    #[test]
+    fn topics_that_cannot_be_checked_are_refused() {
+        assert!(parse("entractl check dns pam").is_ok());
+        assert_eq!(parse("entractl check samba").unwrap_err(), ErrorKind::InvalidValue);
     }
 
     #[test]

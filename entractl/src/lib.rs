@@ -6,20 +6,27 @@
 //! | [`verbs`] | one file per verb |
 //! | [`output`], [`exit`] | text or JSON, exit statuses, failures with remedies |
 //! | [`daemon`] | questions to the daemon over `ctl.sock` |
+//! | [`preflight`] | what is checked before a join, and by `check` |
 //! | [`host`] | the files and services of the host that join changes, and how they are undone |
-//! | [`process`] | running another program with a deadline |
-//! | [`terminal`], [`module`] | FFI edges: a password without echo, loading a module to see that it loads |
+//! | [`adcli`], [`process`] | running adcli and understanding it |
+//! | [`interrupt`] | Ctrl-C, noted instead of obeyed while a host is being changed |
+//! | [`terminal`], [`module`], [`environment`] | FFI edges: a password without echo, whether a module loads, one variable |
 
 #![deny(unsafe_code)]
 
+pub mod adcli;
 pub mod cli;
 pub mod daemon;
+#[allow(unsafe_code)] // FFI edge: the environment.
+pub mod environment;
 pub mod exit;
 #[allow(unsafe_code)] // FFI edge inside: flock.
 pub mod host;
+pub mod interrupt;
 #[allow(unsafe_code)] // FFI edge: dlopen.
 pub mod module;
 pub mod output;
+pub mod preflight;
 pub mod process;
 #[allow(unsafe_code)] // FFI edge: termios.
 pub mod terminal;

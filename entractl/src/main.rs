@@ -16,14 +16,16 @@ fn main() -> ExitCode {
     let (json, result) = match Cli::try_parse() {
         Ok(cli) => {
             let mut output = Output::new(cli.json, &mut out, &mut err);
-            let result = verbs::run(&cli);
+            let result = verbs::run(&cli, &mut output);
             return exit(output.finish(result));
         }
         // Help and version are answers; they, and usage errors for people, are clap's to print.
         Err(error) if !error.use_stderr() || !std::env::args_os().any(|argument| argument == "--json") => error.exit(),
         Err(error) => {
             let text = error.render().to_string();
-            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            // The first paragraph says what is wrong; usage and tips follow.
+            let said: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+            let line = said.join(" ").trim_start_matches("error: ").to_owned();
             (true, Err(Failure::new(Exit::Usage, "usage", line).remedy("`entractl --help`")))
         }
     };

@@ -114,6 +114,27 @@ impl<'a> Output<'a> {
         self.steps.push(step);
     }
 
+    /// Takes one step that may have failed, and passes the failure on.
+    ///
+    /// # Errors
+    /// The step's failure, which has been shown.
+    pub fn take(&mut self, step: Result<Step, Failure>) -> Result<(), Failure> {
+        let step = self.pass(step)?;
+        self.step(step);
+        Ok(())
+    }
+
+    /// Shows a failure, under the name of the step that it carries, and passes the result on.
+    ///
+    /// # Errors
+    /// The failure, which has been shown.
+    pub fn pass<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(failure) = &result {
+            self.step(Step::fail(failure));
+        }
+        result
+    }
+
     /// The steps so far.
     pub fn steps(&self) -> &[Step] {
         &self.steps
@@ -140,7 +161,8 @@ impl<'a> Output<'a> {
                     self.print_json(&json)?;
                 } else {
                     writeln!(self.err, "entractl: {}: {}", failure.step, failure.error)?;
-                    if let Some(remedy) = &failure.remedy {
+                    let shown = self.steps.iter().any(|step| step.result == Mark::Fail && step.step == failure.step);
+                    if let Some(remedy) = failure.remedy.as_ref().filter(|_| !shown) {
                         writeln!(self.err, "  -> {remedy}")?;
                     }
                 }
@@ -227,8 +249,10 @@ mod tests {
             "ok    dns          dc1.aadds.contoso.com\n\
              FAIL  clock        this host is 400 s behind dc1\n                   -> set the clock\n"
         );
-        assert_eq!(err, "entractl: clock: this host is 400 s behind dc1\n  -> set the clock\n");
+        assert_eq!(err, "entractl: clock: this host is 400 s behind dc1\n", "the remedy was shown already");
         assert_eq!(exit, Exit::No);
+        let alone = run(false, &[], Err(Failure::no("status", "no").remedy("do")));
+        assert_eq!(alone.1, "entractl: status: no\n  -> do\n");
     }
 
     #[test]

@@ -66,8 +66,6 @@ pub struct Journal {
     pub realm: String,
     /// Name of the computer account, without `$`.
     pub computer: String,
-    /// DC that the administrator named.
-    pub server: Option<String>,
     /// Whether the creation of the account was begun.
     pub account_begun: bool,
     /// Whether there was a keytab before.
@@ -80,14 +78,13 @@ pub struct Journal {
 
 impl Journal {
     /// The journal of a join that begins now.
-    pub fn begin(domain: &str, computer: &str, server: Option<&str>, keytab_existed: bool) -> Self {
+    pub fn begin(domain: &str, computer: &str, keytab_existed: bool) -> Self {
         Self {
             version: VERSION,
             state: State::Joining,
             domain: domain.into(),
             realm: domain.to_uppercase(),
             computer: computer.into(),
-            server: server.map(Into::into),
             account_begun: false,
             keytab_existed,
             service_enabled: false,
@@ -141,13 +138,23 @@ impl Journal {
         file::replace(path, bytes, 0o644)
     }
 
+    /// Undoes everything on this host, and forgets the journal where that succeeded. Gives what could not be undone.
+    pub fn undo(&self, paths: &Paths) -> Vec<String> {
+        let mut left = self.undo_files(paths);
+        left.extend(self.undo_keytab(paths).err());
+        if left.is_empty() {
+            left.extend(self.forget(paths).err().map(|error| format!("{}: {error}", paths.journal.display())));
+        }
+        left
+    }
+
     /// Undoes every file but the keytab, the last change first. Where somebody changed a file since, only what join
     /// put in is taken out. Gives what could not be undone; goes on after each.
     pub fn undo_files(&self, paths: &Paths) -> Vec<String> {
         let mut left = Vec::new();
         for change in self.changes.iter().rev() {
             let path = change.kind.path(paths);
-            if let Err(error) = self.undo(change, path) {
+            if let Err(error) = self.undo_change(change, path) {
                 left.push(format!("{}: {error}", path.display()));
             }
         }
@@ -192,7 +199,7 @@ impl Journal {
         Ok(())
     }
 
-    fn undo(&self, change: &Change, path: &Path) -> io::Result<()> {
+    fn undo_change(&self, change: &Change, path: &Path) -> io::Result<()> {
         let Some(now) = Snapshot::take(path)? else { return Ok(()) };
         match &change.before {
             Some(before) if now.bytes == change.after || now.bytes == before.bytes => return before.restore(path),
@@ -245,9 +252,9 @@ mod tests {
     }
 
     fn join(paths: &Paths) -> Journal {
-        let mut journal = Journal::begin(DOMAIN, "HOST", None, paths.keytab.exists());
+        let mut journal = Journal::begin(DOMAIN, "HOST", paths.keytab.exists());
         journal.save(paths).unwrap();
-        let snippet = krb5_conf::snippet(DOMAIN, &journal.realm, None);
+        let snippet = krb5_conf::snippet(DOMAIN, &journal.realm, &[]);
         journal.write(paths, Kind::Krb5Snippet, snippet.as_bytes()).unwrap();
         let krb5 = fs::read(&paths.krb5_conf).unwrap_or_default();
         if let Some(edited) = krb5_conf::with_include(&krb5) {
@@ -265,9 +272,7 @@ mod tests {
 
     fn leave(paths: &Paths) {
         let journal = Journal::load(paths, "leave").unwrap().unwrap();
-        assert_eq!(journal.undo_files(paths), Vec::<String>::new());
-        journal.undo_keytab(paths).unwrap();
-        journal.forget(paths).unwrap();
+        assert_eq!(journal.undo(paths), Vec::<String>::new());
     }
 
     fn host(files: &[(&str, &[u8], u32)]) -> (Folder, Paths) {
@@ -313,7 +318,7 @@ mod tests {
     fn an_interrupted_join_is_undone_from_its_journal() {
         let (folder, paths) = host(&[("etc/krb5.conf", b"[libdefaults]\n", 0o644)]);
         let before = tree(&folder.0);
-        let mut journal = Journal::begin(DOMAIN, "HOST", None, false);
+        let mut journal = Journal::begin(DOMAIN, "HOST", false);
         journal.save(&paths).unwrap();
         journal.write(&paths, Kind::Krb5Snippet, b"x").unwrap();
         // Noted and not written any more.

@@ -36,6 +36,14 @@ pub fn entries(file: &[u8]) -> Result<Vec<Entry>, NotAKeytab> {
     records(file)?.into_iter().filter_map(|record| record.entry).map(Ok).collect()
 }
 
+/// The entries of a realm.
+///
+/// # Errors
+/// [`NotAKeytab`].
+pub fn of_realm(file: &[u8], realm: &str) -> Result<Vec<Entry>, NotAKeytab> {
+    Ok(entries(file)?.into_iter().filter(|entry| entry.realm.eq_ignore_ascii_case(realm)).collect())
+}
+
 /// The file without the entries of `realm`; every other byte stays. The header alone is left of a keytab that had
 /// nothing else.
 ///

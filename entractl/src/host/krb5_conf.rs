@@ -4,13 +4,19 @@
 /// The line that join puts on top of krb5.conf where nothing includes the folder yet.
 pub const INCLUDE: &str = "includedir /etc/krb5.conf.d/";
 
-/// The snippet for a realm. `server` pins the KDC; without it DNS names the KDCs.
-pub fn snippet(domain: &str, realm: &str, server: Option<&str>) -> String {
-    let pinned = server
-        .map(|server| format!("[realms]\n    {realm} = {{\n        kdc = {server}\n    }}\n"))
-        .unwrap_or_default();
+/// How every snippet of ours begins.
+pub const HEADER: &str = "# Written by `entractl join`";
+
+/// The snippet for a realm. `kdcs` pins the KDCs; without any, DNS names them.
+pub fn snippet(domain: &str, realm: &str, kdcs: &[String]) -> String {
+    let pinned = if kdcs.is_empty() {
+        String::new()
+    } else {
+        let kdcs = kdcs.join("\n        kdc = ");
+        format!("[realms]\n    {realm} = {{\n        kdc = {kdcs}\n    }}\n")
+    };
     format!(
-        "# Written by `entractl join` for {realm}; `entractl leave` removes it.\n\
+        "{HEADER} for {realm}; `entractl leave` removes it.\n\
          [libdefaults]\n    \
          default_realm = {realm}\n    \
          rdns = false\n    \
@@ -102,11 +108,11 @@ mod tests {
 
     #[test]
     fn a_kdc_is_pinned_only_when_named() {
-        let free = snippet("aadds.contoso.com", "AADDS.CONTOSO.COM", None);
+        let free = snippet("aadds.contoso.com", "AADDS.CONTOSO.COM", &[]);
         assert!(free.contains("    rdns = false\n") && free.contains("    dns_canonicalize_hostname = false\n"));
         assert!(free.contains("permitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96\n"));
         assert!(!free.contains("  kdc =") && !free.contains("rc4"));
-        let pinned = snippet("aadds.contoso.com", "AADDS.CONTOSO.COM", Some("dc1.aadds.contoso.com"));
+        let pinned = snippet("aadds.contoso.com", "AADDS.CONTOSO.COM", &["dc1.aadds.contoso.com".to_owned()]);
         assert!(pinned.contains("    AADDS.CONTOSO.COM = {\n        kdc = dc1.aadds.contoso.com\n    }\n"));
     }
 }

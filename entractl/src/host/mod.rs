@@ -6,6 +6,7 @@ pub mod journal;
 pub mod keytab;
 pub mod krb5_conf;
 pub mod lock;
+pub mod private;
 pub mod service;
 
 use std::fs;

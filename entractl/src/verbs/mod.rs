@@ -1,24 +1,32 @@
 //! The verbs, one file each.
 
 mod cache;
+mod check;
 mod config;
 mod group;
+mod join;
+mod leave;
 mod sid;
 mod status;
+mod testjoin;
 mod user;
 
 use entra_core::control::{LookupKey, Source};
 
 use crate::cli::{Cli, Verb};
 use crate::exit::{Exit, Failure};
-use crate::output::{Answer, span};
+use crate::output::{Answer, Output, span};
 
-/// Does what the command line says.
+/// Does what the command line says. Steps go to `output` as they end.
 ///
 /// # Errors
 /// Why it was not done.
-pub fn run(cli: &Cli) -> Result<Answer, Failure> {
+pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
     match &cli.verb {
+        Verb::Join(options) => join::run(options, &cli.socket, output),
+        Verb::Leave(options) => leave::run(options, &cli.socket, output),
+        Verb::Testjoin => testjoin::run(output),
+        Verb::Check(options) => check::run(options, &cli.socket, output),
         Verb::Status => status::run(&cli.socket),
         Verb::User(key) => user::run(key, &cli.socket),
         Verb::Group(key) => group::run(key, &cli.socket),

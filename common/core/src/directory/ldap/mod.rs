@@ -2,7 +2,8 @@
 //!
 //! From the bottom: [`ber`] and [`sasl`] bind a fresh TCP connection, [`seal`] carries it, [`connection`] searches on it,
 //! [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
-//! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`].
+//! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], and before a join
+//! [`rights`].
 //!
 //! The place of the site-aware DC choice is before [`connect`]; that of LDAPS and StartTLS beside [`sasl`] and [`seal`].
 
@@ -16,6 +17,7 @@ mod find;
 mod link;
 mod members;
 mod profile;
+mod rights;
 mod sasl;
 mod seal;
 mod subtrees;
@@ -30,6 +32,7 @@ use async_trait::async_trait;
 use self::connect::Connector;
 use self::enumerate::Running;
 use self::link::Link;
+pub use self::rights::Rights;
 use self::subtrees::Subtrees;
 use super::{Directory, DomainInfo, Health, Key, Page};
 use crate::auth::Kdc;

@@ -1,0 +1,109 @@
+//! `check`: a line per check, each failure with its remedy. Topics build on each other; a check whose ground is missing
+//! says so in one line instead of failing in its own words.
+
+mod host;
+mod nss;
+mod pam;
+
+use std::path::Path;
+
+use entra_core::config::Domain;
+use entra_core::discovery::Server;
+use serde_json::json;
+
+use super::testjoin;
+use crate::cli::{Check, Topic};
+use crate::exit::{Exit, Failure};
+use crate::host::Paths;
+use crate::output::{Answer, Mark, Output, Step};
+use crate::preflight::{clock, connect, dns, root_dse};
+
+/// All topics, in the order in which they build on each other.
+const ALL: [Topic; 7] =
+    [Topic::Dns, Topic::Connect, Topic::Clock, Topic::Security, Topic::Join, Topic::Nss, Topic::Pam];
+
+/// Checks the topics asked for, or all.
+pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> Result<Answer, Failure> {
+    let paths = Paths::installed();
+    let topics: Vec<_> =
+        ALL.into_iter().filter(|it| options.topics.is_empty() || options.topics.contains(it)).collect();
+    let domains = output.pass(testjoin::configured(&paths, "config"))?;
+    if domains.is_empty() {
+        output.step(Step::fail(&Failure::no("config", "no domain is configured").remedy("`entractl join DOMAIN`")));
+    }
+    for domain in &domains {
+        of_domain(domain, &topics, &paths, output);
+    }
+    for topic in topics {
+        match topic {
+            Topic::Security => host::check(&paths, &domains).into_iter().for_each(|step| output.step(step)),
+            Topic::Nss => nss::check(socket).into_iter().for_each(|step| output.step(step)),
+            Topic::Pam => pam::check().into_iter().for_each(|step| output.step(step)),
+            Topic::Dns | Topic::Connect | Topic::Clock | Topic::Join => {}
+        }
+    }
+    let failures = output.steps().iter().filter(|step| step.result == Mark::Fail).count();
+    let (text, exit) = match failures {
+        0 => ("\neverything that was checked is in order".to_owned(), Exit::Done),
+        1 => ("\n1 check failed".to_owned(), Exit::No),
+        _ => (format!("\n{failures} checks failed"), Exit::No),
+    };
+    Ok(Answer { text, json: json!({ "ok": failures == 0, "failures": failures }), exit })
+}
+
+/// The checks that need the network. Each failure ends them: the next ones would only repeat it.
+fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, output: &mut Output<'_>) {
+    let wanted = |topic| topics.contains(&topic);
+    if ![Topic::Dns, Topic::Connect, Topic::Clock, Topic::Join].into_iter().any(wanted) {
+        return;
+    }
+    let Ok(servers) = output.pass(dns::find(domain)) else { return };
+    if wanted(Topic::Dns) {
+        for server in &servers {
+            output.step(Step::ok("dns", format!("{}: {server}", domain.name)));
+        }
+    }
+    let Some(server) = server(&servers, wanted(Topic::Connect), output) else { return };
+    if wanted(Topic::Clock) {
+        let judged = root_dse::read(server.addr).and_then(|root| clock::judge(root.ahead_seconds, &root.host));
+        if output.take(judged).is_err() {
+            return;
+        }
+    }
+    if wanted(Topic::Join) && output.take(readable(testjoin::keys(domain, paths))).is_ok() {
+        let _ = output.take(testjoin::ticket(domain, &server, paths));
+    }
+}
+
+/// The first server that can be used; with `each`, a line for every server.
+fn server(servers: &[Server], each: bool, output: &mut Output<'_>) -> Option<Server> {
+    if !each {
+        return output.pass(connect::first(servers)).ok().map(|reached| reached.server);
+    }
+    let mut first = None;
+    for server in servers {
+        match connect::first(std::slice::from_ref(server)) {
+            Ok(reached) => {
+                output.step(Step::ok("connect", format!("{server}: Kerberos and LDAP answer")));
+                for closed in reached.closed {
+                    output.step(Step::warn("connect", format!("{server}: {closed}"), "open it if you need that"));
+                }
+                first.get_or_insert(reached.server);
+            }
+            Err(failure) => output.step(Step::fail(&failure)),
+        }
+    }
+    first
+}
+
+/// The keytab is root's: say that instead of what the system says.
+fn readable(keys: Result<Step, Failure>) -> Result<Step, Failure> {
+    match keys {
+        Err(failure) if crate::host::effective_uid() != 0 => Err(Failure {
+            error: "only root can read the keytab".into(),
+            remedy: Some("run it with sudo".into()),
+            ..failure
+        }),
+        keys => keys,
+    }
+}

@@ -1,0 +1,139 @@
+//! `check nss`: nsswitch.conf, the module, and the daemon behind it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use entra_wire::client::{CallError, Trust, call, open_reply};
+use entra_wire::codec::Writer;
+use entra_wire::paths::{CTL_SOCKET, NSS_SOCKET};
+use entra_wire::protocol::{MAX_REPLY, Op, Status};
+
+use crate::exit::Failure;
+use crate::module;
+use crate::output::Step;
+
+/// The module's file.
+const MODULE: &str = "libnss_entra.so.2";
+/// Longest wait for an answer; the daemon's own deadline is shorter by default.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A name that nobody has: the answer shows that the daemon and the directory behind it are asked.
+const NOBODY: &[u8] = b"entractl-check-nobody";
+
+/// One line per thing that was looked at.
+pub(super) fn check(ctl: &Path) -> Vec<Step> {
+    let text = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
+    let mut steps: Vec<_> = ["passwd", "group"].into_iter().map(|database| settle(line(&text, database))).collect();
+    steps.extend(initgroups(&text).map(settle));
+    steps.push(settle(loads()));
+    steps.push(settle(answers(&beside(ctl))));
+    steps
+}
+
+fn settle(result: Result<Step, Failure>) -> Step {
+    result.unwrap_or_else(|failure| Step::fail(&failure))
+}
+
+/// The sources of a database, actions in brackets left out (nsswitch.conf(5)).
+fn sources<'a>(text: &'a str, database: &str) -> Option<Vec<&'a str>> {
+    let value = text.lines().find_map(|line| {
+        let line = line.split('#').next().unwrap_or_default();
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == database).then_some(value)
+    })?;
+    let mut inside = false;
+    let outside = |word: &&str| {
+        let starts = word.starts_with('[');
+        let keep = !inside && !starts;
+        inside = (inside || starts) && !word.ends_with(']');
+        keep
+    };
+    Some(value.split_whitespace().filter(outside).collect())
+}
+
+fn line(text: &str, database: &str) -> Result<Step, Failure> {
+    let found = sources(text, database).unwrap_or_default();
+    let at = |name: &str| found.iter().position(|source| *source == name);
+    let line = format!("{database}: {}", found.join(" "));
+    let remedy =
+        "it has to read `files systemd entra`, others behind: edit /etc/nsswitch.conf or reinstall libnss-entra";
+    match (at("files"), at("systemd"), at("entra")) {
+        (_, _, None) => Err(Failure::no("nss", format!("nsswitch.conf does not ask entra ({line})")).remedy(remedy)),
+        (files, systemd, Some(entra)) if files.is_none_or(|at| at > entra) || systemd.is_some_and(|at| at > entra) => {
+            Err(Failure::no("nss", format!("nsswitch.conf asks entra before local sources ({line})")).remedy(remedy))
+        }
+        _ => Ok(Step::ok("nss", format!("nsswitch.conf has {line}"))),
+    }
+}
+
+/// Without this line glibc takes the one of group; with it, it has to name entra.
+fn initgroups(text: &str) -> Option<Result<Step, Failure>> {
+    sources(text, "initgroups").map(|_| line(text, "initgroups"))
+}
+
+fn loads() -> Result<Step, Failure> {
+    let remedy = "reinstall libnss-entra";
+    let path = module::find(MODULE).ok_or_else(|| {
+        Failure::no("nss", format!("{MODULE} is not installed")).remedy("`apt-get install libnss-entra`")
+    })?;
+    module::load(&path, "_nss_entra_getpwnam_r")
+        .map_err(|error| Failure::no("nss", format!("{}: {error}", path.display())).remedy(remedy))?;
+    Ok(Step::ok("nss", format!("{} loads", path.display())))
+}
+
+/// The socket for lookups beside the one for control.
+fn beside(ctl: &Path) -> std::path::PathBuf {
+    if ctl == Path::new(CTL_SOCKET) { NSS_SOCKET.into() } else { ctl.with_file_name("nss.sock") }
+}
+
+fn answers(socket: &Path) -> Result<Step, Failure> {
+    let mut frame = Writer::request(Op::PasswdByName);
+    frame.string(NOBODY);
+    let mut body = Vec::new();
+    let trust = Trust::RootOr(crate::host::effective_uid());
+    let status = call(socket, trust, &frame.finish(), &[], MAX_REPLY, TIMEOUT, &mut body)
+        .and_then(|()| open_reply(&body).map(|(status, _)| status));
+    let shown = socket.display();
+    let (error, remedy) = match status {
+        Ok(Status::NotFound | Status::Ok) => return Ok(Step::ok("nss", format!("entrad answers lookups on {shown}"))),
+        Ok(Status::Offline) => {
+            (format!("entrad answers on {shown}, and the directory is away"), "`entractl status` has the reason")
+        }
+        Ok(Status::Busy) => ("entrad has too much to do".into(), "see its log"),
+        Ok(Status::Refused | Status::BadRequest) => ("entrad refuses lookups".into(), "restart it after an upgrade"),
+        Err(CallError::NotRunning) => (format!("nobody listens on {shown}"), "`systemctl start entrad`"),
+        Err(error) => (format!("no answer on {shown}: {error:?}"), "see the daemon's log"),
+    };
+    Err(Failure::no("nss", error).remedy(remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_entra_is_judged() {
+        let text = "# x\npasswd:\tfiles systemd entra\ngroup: entra files # files entra\nshadow: files\n";
+        assert!(line(text, "passwd").is_ok());
+        assert!(line(text, "group").unwrap_err().error.contains("before local sources (group: entra files)"));
+        assert!(line(text, "shadow").unwrap_err().error.contains("does not ask entra"));
+        assert!(line("", "passwd").is_err());
+        let late = "passwd: files entra systemd";
+        assert!(line(late, "passwd").is_err());
+        let action = "passwd: files [SUCCESS=return NOTFOUND = continue] entra sss";
+        assert_eq!(sources(action, "passwd").unwrap(), ["files", "entra", "sss"]);
+    }
+
+    #[test]
+    fn initgroups_counts_only_where_it_stands() {
+        assert!(initgroups("group: files").is_none());
+        assert!(initgroups("initgroups: files").unwrap().is_err());
+        assert!(initgroups("initgroups: files entra").unwrap().is_ok());
+    }
+
+    #[test]
+    fn nobody_listens() {
+        let failure = answers(Path::new("/nonexistent/nss.sock")).unwrap_err();
+        assert!(failure.error.contains("nobody listens on /nonexistent/nss.sock"));
+    }
+}

@@ -1,0 +1,231 @@
+//! The changes of a join, in an order in which each can be undone, and undoing them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use entra_core::control::{DomainStatus, Reply, Request};
+use serde_json::json;
+
+use super::plan::Plan;
+use crate::exit::Failure;
+use crate::host::file::Snapshot;
+use crate::host::journal::{Journal, Kind, State};
+use crate::host::{Paths, krb5_conf, service};
+use crate::interrupt::Interrupt;
+use crate::output::{Output, Step};
+use crate::preflight::machine;
+use crate::{adcli, daemon};
+
+/// Longest wait for a daemon that was started just now to be online.
+const ONLINE: Duration = Duration::from_secs(20);
+
+/// Does it; a failure undoes everything that was done, and says so.
+pub(super) fn run(
+    plan: &Plan,
+    paths: &Paths,
+    socket: &Path,
+    interrupt: &Interrupt,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let keytab = Snapshot::take(&paths.keytab).map_err(|error| failed("keytab", &error))?;
+    let journal = Journal::begin(&plan.domain.name, &plan.computer, keytab.is_some());
+    let mut change = Change { plan, paths, socket, interrupt, journal, keytab };
+    let done = change.all(output);
+    let Err(mut failure) = done else { return Ok(()) };
+    output.step(Step::fail(&failure));
+    let left = change.undo(output);
+    failure.more = Some(json!({ "joined": false, "rolled_back": left.is_empty(), "left": left }));
+    Err(failure)
+}
+
+struct Change<'a> {
+    plan: &'a Plan,
+    paths: &'a Paths,
+    socket: &'a Path,
+    interrupt: &'a Interrupt,
+    journal: Journal,
+    keytab: Option<Snapshot>,
+}
+
+/// One step; a step without a detail is not worth a line.
+type Act<'a> = fn(&mut Change<'a>) -> Result<Step, Failure>;
+
+impl<'a> Change<'a> {
+    fn all(&mut self, output: &mut Output<'_>) -> Result<(), Failure> {
+        let steps: [Act<'a>; 7] =
+            [Self::krb5, Self::account, Self::check_keytab, Self::config, Self::service, Self::test, Self::finish];
+        for step in steps {
+            if self.interrupt.came() {
+                return Err(Failure::no("interrupt", "interrupted"));
+            }
+            let step = step(self)?;
+            if !step.detail.is_empty() {
+                output.step(step);
+            }
+        }
+        Ok(())
+    }
+
+    /// Before adcli runs: what it writes depends on the encryption types that are permitted.
+    fn krb5(&mut self) -> Result<Step, Failure> {
+        let failed = |error: io::Error| failed("krb5", &error);
+        let (domain, realm) = (&self.plan.domain.name, self.plan.domain.realm());
+        self.journal.save(self.paths).map_err(failed)?;
+        let snippet = krb5_conf::snippet(domain, &realm, &self.plan.kdcs);
+        self.journal.write(self.paths, Kind::Krb5Snippet, snippet.as_bytes()).map_err(failed)?;
+        let text = Snapshot::take(&self.paths.krb5_conf).map_err(failed)?.map(|saved| saved.bytes).unwrap_or_default();
+        let snippet = self.paths.krb5_snippet.display();
+        let Some(edited) = krb5_conf::with_include(&text) else {
+            return Ok(Step::ok("krb5", format!("{snippet} written")));
+        };
+        self.journal.write(self.paths, Kind::Krb5Conf, &edited).map_err(failed)?;
+        Ok(Step::ok("krb5", format!("{snippet} written, and includedir on top of {}", self.paths.krb5_conf.display())))
+    }
+
+    fn account(&mut self) -> Result<Step, Failure> {
+        self.journal.account_begun = true;
+        self.journal.save(self.paths).map_err(|error| failed("account", &error))?;
+        let account = adcli::Account {
+            computer: &self.plan.computer,
+            fqdn: &self.plan.fqdn,
+            ou: &self.plan.place.ou,
+            keytab: &self.paths.keytab,
+        };
+        adcli::join(self.target(&self.plan.domain.realm()), account, &|| self.interrupt.came())?;
+        let how = if self.plan.place.account.is_some() { "taken over" } else { "created" };
+        Ok(Step::ok("account", format!("{}$ {how}", self.plan.computer)))
+    }
+
+    fn check_keytab(&mut self) -> Result<Step, Failure> {
+        use std::os::unix::fs::PermissionsExt;
+        let realm = self.plan.domain.realm();
+        // A keytab that was there before keeps the mode that somebody gave it; ours may not.
+        fs::set_permissions(&self.paths.keytab, fs::Permissions::from_mode(0o600))
+            .map_err(|error| failed("keytab", &error))?;
+        let keys = machine::keys(&self.paths.keytab, &realm)?;
+        machine::prove(&self.paths.keytab, &realm, self.plan.server.kdc())?;
+        let detail = format!("{}@{realm}, key version {}, {} keys, AES only", keys.name, keys.kvno, keys.count);
+        Ok(Step::ok("keytab", detail))
+    }
+
+    fn config(&mut self) -> Result<Step, Failure> {
+        let written = self.journal.write(self.paths, Kind::Config, self.plan.config.as_bytes());
+        written.map_err(|error| failed("config", &error))?;
+        Ok(Step::ok("config", format!("{} written", self.paths.config.display())))
+    }
+
+    fn service(&mut self) -> Result<Step, Failure> {
+        if !service::has_systemd() {
+            let running = daemon::ask(self.socket, "service", &Request::Status).is_ok();
+            let remedy =
+                if running { "restart it, so that it reads the configuration" } else { "start `entrad --foreground`" };
+            let state = if running { "entrad runs already" } else { "entrad is not running" };
+            return Ok(Step::warn("service", format!("systemd does not run here; {state}"), remedy));
+        }
+        self.journal.service_enabled = !service::is_enabled();
+        self.journal.save(self.paths).map_err(|error| failed("service", &error))?;
+        let remedy = "`journalctl -u entrad` has its log";
+        service::start().map_err(|error| Failure::no("service", error).remedy(remedy))?;
+        Ok(Step::ok("service", "entrad is enabled and started"))
+    }
+
+    fn test(&mut self) -> Result<Step, Failure> {
+        if !service::has_systemd() {
+            return Ok(Step::ok(
+                "test",
+                "the domain accepts this machine; nothing answers lookups until entrad is started",
+            ));
+        }
+        let domain = &self.plan.domain.name;
+        let deadline = Instant::now() + ONLINE;
+        loop {
+            let reason = match status(self.socket, domain) {
+                Ok(status) if status.online => {
+                    return Ok(Step::ok("test", format!("entrad is online with {domain}")));
+                }
+                Ok(status) => status.reason.unwrap_or_else(|| "it gives no reason".into()),
+                Err(failure) => failure.error,
+            };
+            if self.interrupt.came() || Instant::now() >= deadline {
+                let error = format!("entrad did not come online in {} s: {reason}", ONLINE.as_secs());
+                return Err(Failure::no("test", error).remedy("`journalctl -u entrad` has its log"));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn finish(&mut self) -> Result<Step, Failure> {
+        self.journal.state = State::Joined;
+        self.journal.save(self.paths).map_err(|error| failed("finish", &error))?;
+        Ok(Step::ok("finish", ""))
+    }
+
+    /// Undoes everything, shows what, and gives what is left.
+    fn undo(&mut self, output: &mut Output<'_>) -> Vec<String> {
+        let mut left = Vec::new();
+        if service::has_systemd() && self.journal.service_enabled {
+            left.extend(service::stop(true).err());
+        }
+        // While the krb5 settings are still there.
+        if self.journal.account_begun {
+            left.extend(self.undo_account(output));
+        }
+        left.extend(self.journal.undo_files(self.paths));
+        let keytab = match &self.keytab {
+            Some(saved) => saved.restore(&self.paths.keytab),
+            None => crate::host::file::remove(&self.paths.keytab),
+        };
+        left.extend(keytab.err().map(|error| format!("{}: {error}", self.paths.keytab.display())));
+        if left.is_empty() {
+            left.extend(self.journal.forget(self.paths).err().map(|error| error.to_string()));
+        }
+        if left.is_empty() {
+            output.step(Step::ok("undo", "keytab, krb5 settings and configuration are as they were"));
+        } else {
+            output.step(Step::warn("undo", format!("left behind: {}", left.join("; ")), "remove it by hand"));
+        }
+        left
+    }
+
+    fn undo_account(&self, output: &mut Output<'_>) -> Option<String> {
+        let computer = &self.plan.computer;
+        if let Some(dn) = &self.plan.place.account {
+            let detail = format!("the account {dn} was there before and stays; its password may have been changed");
+            output.step(Step::warn("undo", detail, "join again to use it"));
+            return None;
+        }
+        match adcli::delete(self.target(&self.plan.domain.realm()), computer) {
+            Ok(deleted) => {
+                let detail = if deleted { "was deleted again" } else { "was not created" };
+                output.step(Step::ok("undo", format!("the account {computer}$ {detail}")));
+                None
+            }
+            Err(failure) => Some(format!("the account {computer}$ in the domain ({})", failure.error)),
+        }
+    }
+
+    fn target<'b>(&'b self, realm: &'b str) -> adcli::Target<'b> {
+        adcli::Target {
+            domain: &self.plan.domain.name,
+            realm,
+            server: &self.plan.host,
+            ccache: &self.plan.ticket.ccache,
+        }
+    }
+}
+
+fn failed(step: &str, error: &io::Error) -> Failure {
+    Failure::no(step, error.to_string()).remedy("see that /etc is writable and has room")
+}
+
+fn status(socket: &Path, domain: &str) -> Result<DomainStatus, Failure> {
+    match daemon::ask(socket, "test", &Request::Status)? {
+        Reply::Status(status) => {
+            let found = status.domains.into_iter().find(|it| it.domain == domain);
+            found.ok_or_else(|| Failure::no("test", "it does not know the domain yet"))
+        }
+        _ => Err(daemon::unexpected("test")),
+    }
+}
