@@ -1,6 +1,15 @@
 //! The daemon's parts: [`worker`] answers the sockets without any right, [`broker`] keeps the few rights that are left
-//! and executes `krb5-helper` for the worker.
+//! and executes `krb5-helper` ([`helper`]) for the worker.
 
+#![deny(unsafe_code)]
+
+pub mod account;
 pub mod broker;
 pub mod helper;
+pub mod journal;
+pub mod notify;
+#[allow(unsafe_code)] // FFI edge: flock
+pub mod places;
+#[allow(unsafe_code)] // FFI edge: credentials, capabilities, prctl
+pub mod privileges;
 pub mod worker;

@@ -55,6 +55,12 @@ pub enum Kind {
 }
 
 impl Error {
+    /// The number in a KDC's KRB-ERROR, or the one that libkrb5 uses for the same thing (RFC 4120 7.5.9).
+    pub fn kdc_number(&self) -> Option<u32> {
+        let number = self.code.checked_sub(TABLE)?;
+        u32::try_from(number).ok().filter(|number| *number < 128)
+    }
+
     /// A failure that libkrb5 did not report.
     pub(crate) fn ours(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, code: 0, message: message.into() }

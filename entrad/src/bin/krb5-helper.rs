@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! Executed by the broker of `entrad` alone; see [`entrad::helper`].
+
+fn main() {
+    std::process::exit(entrad::helper::main());
+}

@@ -1,1 +1,73 @@
-//! The Kerberos helper.
+//! `krb5-helper`: one request, one answer, one process. It blocks in libkrb5, holds a password or a key, and becomes the
+//! person whose ticket it writes: three things that a daemon should not do.
+//!
+//! Descriptor 0 gives the [`Job`], 1 takes the [`Reply`], 3 gives the password of an `authenticate`. Nothing else is
+//! inherited, nothing is printed, and the answer comes last: whoever reads it may end the process.
+
+mod login;
+mod machine;
+#[allow(unsafe_code)] // FFI edge: a descriptor by its number, poll
+mod password;
+mod request;
+mod ticket_file;
+
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use entra_krb5::{Error, Kind};
+
+pub use request::{Failure, Job, Reply, Request};
+
+use crate::privileges;
+
+/// Longest job, in bytes.
+const MAX_JOB: u64 = 64 * 1024;
+
+/// The whole program. Gives its exit status.
+pub fn main() -> i32 {
+    // 3 stays open until it is known whether a password belongs to the request.
+    if privileges::harden_helper(4).is_err() {
+        return 1;
+    }
+    let reply = read_job().map_or_else(Reply::Failed, |job| run(&job));
+    let written = postcard::to_stdvec(&reply).is_ok_and(|bytes| std::io::stdout().lock().write_all(&bytes).is_ok());
+    i32::from(!written)
+}
+
+fn run(job: &Job) -> Reply {
+    // Ends before the broker would end it, so that the answer says what was waited for.
+    let deadline = Instant::now() + job.request.timeout();
+    let outcome = match &job.request {
+        Request::MachineTgt { realm, kdc, .. } => machine::ticket(job, realm, *kdc, deadline).map(Reply::MachineTicket),
+        Request::Authenticate(request) => {
+            login::authenticate(job, request, deadline).map(|(answer, note)| Reply::Authenticated { answer, note })
+        }
+    };
+    outcome.unwrap_or_else(Reply::Failed)
+}
+
+fn read_job() -> Result<Job, Failure> {
+    let mut bytes = Vec::new();
+    let internal = |text: String| Failure::Internal(format!("the helper's job: {text}"));
+    std::io::stdin().lock().take(MAX_JOB).read_to_end(&mut bytes).map_err(|error| internal(error.to_string()))?;
+    postcard::from_bytes(&bytes).map_err(|error| internal(error.to_string()))
+}
+
+/// What a failure means where the machine's own key is in use, not a person's password.
+fn machine_failure(error: Error) -> Failure {
+    match error.kind {
+        Kind::Unreachable | Kind::TimedOut => Failure::Offline(error.message),
+        Kind::ClockSkew => Failure::Offline(format!("{}: set this host's clock", error.message)),
+        Kind::WrongPassword => {
+            Failure::Machine(format!("the machine's key is not the directory's ({}): join again", error.message))
+        }
+        Kind::KeyExpired
+        | Kind::Revoked
+        | Kind::UnknownPrincipal
+        | Kind::WrongRealm
+        | Kind::EtypeNotSupported
+        | Kind::Policy
+        | Kind::Keytab => Failure::Machine(error.message),
+        _ => Failure::Internal(error.message),
+    }
+}

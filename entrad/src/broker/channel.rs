@@ -1,0 +1,183 @@
+//! The worker's side of the broker: [`Kdc`] over the socket.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use entra_core::Error;
+use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+
+use super::frame;
+use super::seqpacket::{self, MAX_MESSAGE};
+use crate::helper::{Failure, Reply, Request};
+
+/// Most requests that are under way.
+const MAX_REQUESTS: usize = 256;
+/// How long a machine ticket may take.
+const MACHINE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much longer than the request's own time is waited: helper and broker keep that time themselves, and say why.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// Asks the broker; any number of requests at once.
+pub struct Channel {
+    inner: Arc<Inner>,
+    reader: tokio::task::JoinHandle<()>,
+}
+
+struct Inner {
+    socket: AsyncFd<OwnedFd>,
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
+}
+
+impl Channel {
+    /// Takes the worker's end of the socket. `lost` is called once when the broker is gone: without it nobody can log
+    /// in, so the worker should end and be started anew.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be watched, or outside of a tokio runtime's context.
+    pub fn new(socket: OwnedFd, lost: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
+        let socket = seqpacket::watch(socket)?;
+        let inner = Arc::new(Inner { socket, next: AtomicU64::new(1), waiting: Mutex::default() });
+        let reading = Arc::clone(&inner);
+        let reader = tokio::spawn(async move {
+            reading.read_answers().await;
+            reading.waiting().clear();
+            lost();
+        });
+        Ok(Self { inner, reader })
+    }
+
+    async fn call(&self, request: &Request, password: Option<OwnedFd>) -> Result<Reply, Error> {
+        let limit = request.timeout() + MARGIN;
+        let id = self.inner.next.fetch_add(1, Ordering::Relaxed);
+        let message = frame::join(id, request).map_err(Error::Config)?;
+        let (sender, receiver) = oneshot::channel();
+        let _waiting = self.inner.wait_for(id, sender)?;
+        let answer = async {
+            self.inner.send(&message, password).await?;
+            receiver.await.map_err(|_| Error::Io("the broker has ended; restart entrad".into()))
+        };
+        tokio::time::timeout(limit, answer)
+            .await
+            .map_err(|_| Error::Offline("the Kerberos helper gave no answer in time".into()))?
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+#[async_trait]
+impl Kdc for Channel {
+    async fn machine_ticket(&self, realm: &str, kdc: SocketAddr) -> Result<MachineTicket, Error> {
+        let request = Request::MachineTgt { realm: realm.to_owned(), kdc, timeout: MACHINE_TIMEOUT };
+        match self.call(&request, None).await? {
+            Reply::MachineTicket(ticket) => Ok(ticket),
+            Reply::Failed(failure) => Err(as_error(failure)),
+            Reply::Authenticated { .. } => Err(mixed_up()),
+        }
+    }
+
+    async fn authenticate(&self, request: AuthRequest, password: PasswordPipe) -> Result<AuthAnswer, Error> {
+        let principal = request.principal.clone();
+        match self.call(&Request::Authenticate(request), Some(password.0)).await? {
+            Reply::Authenticated { answer, note } => {
+                if let Some(note) = note {
+                    log::warn!("login of {principal}: {note}");
+                }
+                Ok(answer)
+            }
+            Reply::Failed(failure) => Err(as_error(failure)),
+            Reply::MachineTicket(_) => Err(mixed_up()),
+        }
+    }
+}
+
+impl Inner {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Reply>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for(&self, id: u64, sender: oneshot::Sender<Reply>) -> Result<Entry<'_>, Error> {
+        let mut waiting = self.waiting();
+        if waiting.len() >= MAX_REQUESTS {
+            return Err(busy());
+        }
+        waiting.insert(id, sender);
+        Ok(Entry { inner: self, id })
+    }
+
+    async fn send(&self, message: &[u8], password: Option<OwnedFd>) -> Result<(), Error> {
+        let send = |socket: &OwnedFd| seqpacket::send(socket.as_fd(), message, password.as_ref().map(AsFd::as_fd));
+        self.socket
+            .async_io(Interest::WRITABLE, send)
+            .await
+            .map_err(|error| Error::Io(format!("the broker cannot be reached: {error}; restart entrad")))
+    }
+
+    /// Brings answers to their requests until the broker is gone.
+    async fn read_answers(&self) {
+        let mut buffer = vec![0; MAX_MESSAGE];
+        loop {
+            let received = self
+                .socket
+                .async_io(Interest::READABLE, |socket| seqpacket::receive(socket.as_fd(), &mut buffer))
+                .await;
+            let length = match received {
+                Ok(received) if received.length > 0 => received.length,
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::InvalidData) => continue,
+                _ => return,
+            };
+            let Some((id, body)) = frame::split(&buffer[..length]) else { continue };
+            let sender = self.waiting().remove(&id);
+            match (sender, postcard::from_bytes(body)) {
+                // The requester may be gone meanwhile.
+                (Some(sender), Ok(reply)) => drop(sender.send(reply)),
+                (Some(_), Err(error)) => log::error!("an answer of the broker cannot be read: {error}"),
+                (None, _) => {}
+            }
+        }
+    }
+}
+
+/// Forgets a request whose future is dropped.
+struct Entry<'a> {
+    inner: &'a Inner,
+    id: u64,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.inner.waiting().remove(&self.id);
+    }
+}
+
+fn as_error(failure: Failure) -> Error {
+    match failure {
+        Failure::Offline(why) => Error::Offline(why),
+        Failure::Machine(why) => Error::MachineUnauthorized(why),
+        Failure::Busy => busy(),
+        Failure::Refused(why) => Error::Config(format!("the broker refuses the request: {why}")),
+        Failure::Internal(why) => Error::Io(why),
+    }
+}
+
+/// Not `Offline`: being flooded is no reason to fall back to what an outage allows.
+fn busy() -> Error {
+    Error::Io("too many logins at once; try again".into())
+}
+
+fn mixed_up() -> Error {
+    Error::Protocol("the broker answered another question".into())
+}

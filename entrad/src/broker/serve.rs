@@ -1,0 +1,257 @@
+//! The broker's loop: one thread, one poll, bounds on everything.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Result};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use crate::broker::child::{Helper, Progress};
+use crate::broker::seqpacket::{self, Interest, MAX_MESSAGE};
+use crate::broker::{Policy, frame};
+use crate::helper::{Failure, Job, Reply, Request};
+
+/// Most answers that wait for the worker to take them; beyond that nothing more is read from it.
+const MAX_ANSWERS: usize = 512;
+/// How long a helper may live after the time that its requester gave: it keeps that time itself, so that its answer
+/// says what happened.
+const GRACE: Duration = Duration::from_millis(500);
+/// How often ended helpers that have not died yet are looked at.
+const REAP: Duration = Duration::from_millis(50);
+/// Longest sleep.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What the broker works with; none of it comes from the worker.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What is let through.
+    pub policy: Policy,
+    /// The helper's program.
+    pub program: PathBuf,
+    /// The machine keytab.
+    pub keytab: PathBuf,
+    /// Where the machine's ticket is kept.
+    pub machine_ccache: PathBuf,
+    /// uid and gid of the worker.
+    pub worker: (u32, u32),
+    /// Most helpers at once.
+    pub helpers: usize,
+    /// Most requests that wait for a helper.
+    pub queue: usize,
+}
+
+/// Serves until the worker's end of `socket` is closed, then kills what still runs.
+///
+/// # Errors
+/// When the socket or poll fails.
+pub fn serve(socket: OwnedFd, settings: Settings) -> Result<()> {
+    let _reserved = seqpacket::reserve_descriptor_3()?;
+    let mut broker = Broker {
+        socket,
+        settings,
+        running: Vec::new(),
+        dying: Vec::new(),
+        queue: VecDeque::new(),
+        answers: VecDeque::new(),
+    };
+    let outcome = broker.run();
+    // Not waited for: init inherits them when this process ends.
+    broker.dying.extend(broker.running.drain(..).map(Helper::kill));
+    outcome
+}
+
+/// A request that waits for a free helper.
+struct Waiting {
+    id: u64,
+    request: Request,
+    password: Option<OwnedFd>,
+    deadline: Instant,
+}
+
+struct Broker {
+    socket: OwnedFd,
+    settings: Settings,
+    running: Vec<Helper>,
+    /// Killed or ended, and not yet reaped. They count as running: a helper that hangs in the kernel takes a place.
+    dying: Vec<Child>,
+    queue: VecDeque<Waiting>,
+    answers: VecDeque<Vec<u8>>,
+}
+
+impl Broker {
+    fn run(&mut self) -> Result<()> {
+        loop {
+            self.start_helpers();
+            let ready = self.wait()?;
+            let (channel, outputs) = ready.split_first().map_or((false, &[][..]), |(first, rest)| (*first, rest));
+            let outputs = outputs.to_vec();
+            self.read_helpers(&outputs);
+            self.end_late(Instant::now());
+            self.dying.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+            self.send_answers()?;
+            if channel && self.answers.len() < MAX_ANSWERS && !self.take_requests()? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(&self) -> Result<Vec<bool>> {
+        let mut interests = vec![Interest {
+            descriptor: self.socket.as_fd(),
+            readable: self.answers.len() < MAX_ANSWERS,
+            writable: !self.answers.is_empty(),
+        }];
+        for helper in &self.running {
+            interests.push(Interest { descriptor: helper.output(), readable: true, writable: false });
+        }
+        let deadlines =
+            self.running.iter().map(|helper| helper.deadline).chain(self.queue.iter().map(|one| one.deadline));
+        let next = deadlines.min().map_or(IDLE, |next| next.saturating_duration_since(Instant::now()));
+        let next = if self.dying.is_empty() { next } else { next.min(REAP) };
+        seqpacket::wait(&interests, next.min(IDLE))
+    }
+
+    /// Takes what the worker sent. `false` when it is gone.
+    fn take_requests(&mut self) -> Result<bool> {
+        let mut buffer = vec![0; MAX_MESSAGE];
+        // Bounded, so that a worker that floods cannot keep answers from leaving.
+        for _ in 0..self.settings.queue.max(1) {
+            match seqpacket::receive(self.socket.as_fd(), &mut buffer) {
+                Ok(received) if received.length == 0 => return Ok(false),
+                Ok(received) => self.take(&buffer[..received.length], received.descriptor),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::InvalidData => log::warn!("a request that is too long"),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(false),
+                Err(error) => return Err(error),
+            }
+            if self.answers.len() >= MAX_ANSWERS {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, message: &[u8], password: Option<OwnedFd>) {
+        let Some((id, body)) = frame::split(message) else {
+            log::warn!("a request without an id");
+            return;
+        };
+        let Ok(request) = postcard::from_bytes::<Request>(body) else {
+            return self.answer(id, &Reply::Failed(Failure::Refused("not a request".into())));
+        };
+        if let Err(reason) = self.settings.policy.check(&request, password.is_some()) {
+            log::warn!("a request of the worker is refused: {reason}");
+            return self.answer(id, &Reply::Failed(Failure::Refused(reason.into())));
+        }
+        if self.queue.len() >= self.settings.queue {
+            return self.answer(id, &Reply::Failed(Failure::Busy));
+        }
+        let deadline = Instant::now() + request.timeout() + GRACE;
+        self.queue.push_back(Waiting { id, request, password, deadline });
+    }
+
+    fn start_helpers(&mut self) {
+        while self.running.len() + self.dying.len() < self.settings.helpers
+            && let Some(waiting) = self.queue.pop_front()
+        {
+            let id = waiting.id;
+            match self.start_helper(waiting) {
+                Ok(helper) => self.running.push(helper),
+                Err(error) => {
+                    let program = self.settings.program.display();
+                    log::error!("the helper {program} cannot be started: {error}");
+                    self.answer(id, &Reply::Failed(Failure::Internal(format!("{program}: {error}"))));
+                }
+            }
+        }
+    }
+
+    fn start_helper(&self, waiting: Waiting) -> Result<Helper> {
+        let settings = &self.settings;
+        // The time that was spent in the queue is gone for the helper.
+        let left = waiting.deadline.saturating_duration_since(Instant::now()).saturating_sub(GRACE);
+        let mut request = waiting.request;
+        match &mut request {
+            Request::MachineTgt { timeout, .. } => *timeout = left,
+            Request::Authenticate(request) => request.timeout = left,
+        }
+        let job = Job {
+            request,
+            keytab: settings.keytab.clone(),
+            machine_ccache: settings.machine_ccache.clone(),
+            worker: settings.worker,
+        };
+        let bytes = postcard::to_stdvec(&job).map_err(std::io::Error::other)?;
+        Helper::start(&settings.program, &bytes, waiting.password, waiting.id, waiting.deadline)
+    }
+
+    fn read_helpers(&mut self, ready: &[bool]) {
+        // From the back, so that those that end do not move the ones still to be read.
+        for at in (0..self.running.len()).rev() {
+            if !ready.get(at).copied().unwrap_or_default() {
+                continue;
+            }
+            let Some(helper) = self.running.get_mut(at) else { continue };
+            let answer = match helper.read() {
+                Progress::Pending => continue,
+                Progress::Ended(answer) => answer,
+                Progress::Broken => Vec::new(),
+            };
+            let helper = self.running.swap_remove(at);
+            let id = helper.id;
+            self.dying.push(helper.kill());
+            let reply = postcard::from_bytes::<Reply>(&answer).unwrap_or_else(|_| {
+                log::error!("the helper ended without an answer");
+                Reply::Failed(Failure::Internal("the Kerberos helper ended without an answer".into()))
+            });
+            self.answer(id, &reply);
+        }
+    }
+
+    /// Ends helpers past their deadline, and turns away what waited too long for one.
+    fn end_late(&mut self, now: Instant) {
+        for at in (0..self.running.len()).rev() {
+            if self.running.get(at).is_some_and(|helper| helper.deadline <= now) {
+                let helper = self.running.swap_remove(at);
+                let id = helper.id;
+                self.dying.push(helper.kill());
+                log::warn!("a helper was ended at its deadline");
+                let late = "the Kerberos helper did not end in time".into();
+                self.answer(id, &Reply::Failed(Failure::Offline(late)));
+            }
+        }
+        while self.queue.front().is_some_and(|waiting| waiting.deadline <= now)
+            && let Some(waiting) = self.queue.pop_front()
+        {
+            self.answer(waiting.id, &Reply::Failed(Failure::Busy));
+        }
+    }
+
+    fn answer(&mut self, id: u64, reply: &Reply) {
+        match frame::join(id, reply) {
+            Ok(message) => self.answers.push_back(message),
+            Err(error) => log::error!("an answer that cannot be written: {error}"),
+        }
+    }
+
+    fn send_answers(&mut self) -> Result<()> {
+        while let Some(message) = self.answers.front() {
+            match seqpacket::send(self.socket.as_fd(), message, None) {
+                Ok(()) => {
+                    self.answers.pop_front();
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The worker is gone; reading says so next.
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    self.answers.clear();
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

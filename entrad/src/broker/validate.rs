@@ -1,0 +1,199 @@
+//! What the broker lets through. The worker may have been taken over: its word counts for nothing that root then does.
+
+use std::net::SocketAddr;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use entra_core::auth::{AuthRequest, CcacheTarget};
+use entra_wire::ranges::Ranges;
+
+use crate::helper::Request;
+
+/// Shortest and longest time that a request may ask for.
+const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+/// Longest principal, in bytes: AD's longest UPN.
+const MAX_PRINCIPAL: usize = 1024;
+/// Longest ccache name, in bytes; a suffix is added while it is written.
+const MAX_CCACHE: usize = 1024;
+/// No person has an id below this one.
+const FIRST_ID: u32 = 1000;
+
+/// What requests are measured by; all of it comes from root-owned files and the command line.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Realms of the configured domains.
+    pub realms: Vec<String>,
+    /// The configuration, whose id ranges are read anew when it changes.
+    pub config: PathBuf,
+}
+
+impl Policy {
+    /// Whether `request` may be done, with a password beside it or not.
+    ///
+    /// # Errors
+    /// What is wrong, without repeating what was sent.
+    pub fn check(&self, request: &Request, has_password: bool) -> Result<(), &'static str> {
+        let (shortest, longest) = TIMEOUTS;
+        if !(shortest..=longest).contains(&request.timeout()) {
+            return Err("a timeout outside 100 ms to 60 s");
+        }
+        match request {
+            Request::MachineTgt { realm, kdc, .. } => {
+                if has_password {
+                    return Err("a password where none belongs");
+                }
+                self.realm(realm)?;
+                check_kdc(*kdc)
+            }
+            Request::Authenticate(request) => {
+                if !has_password {
+                    return Err("no password");
+                }
+                self.authenticate(request)
+            }
+        }
+    }
+
+    fn authenticate(&self, request: &AuthRequest) -> Result<(), &'static str> {
+        self.realm(&request.realm)?;
+        check_kdc(request.kdc)?;
+        let principal = &request.principal;
+        if principal.is_empty() || principal.len() > MAX_PRINCIPAL || principal.chars().any(char::is_control) {
+            return Err("a principal that is none");
+        }
+        let sid = &request.expected_sid;
+        if !sid.is_of_a_domain() || !sid.domain().is_some_and(|domain| domain.is_of_a_domain()) {
+            return Err("a SID that is no account's");
+        }
+        request.ccache.as_ref().map_or(Ok(()), |target| self.ccache(target))
+    }
+
+    fn realm(&self, realm: &str) -> Result<(), &'static str> {
+        if self.realms.iter().any(|known| known == realm) { Ok(()) } else { Err("a realm that is not configured") }
+    }
+
+    fn ccache(&self, target: &CcacheTarget) -> Result<(), &'static str> {
+        let ranges = Ranges::of_config(&self.config);
+        if [target.uid, target.gid].iter().any(|id| *id < FIRST_ID || !ranges.contains(*id)) {
+            return Err("an id outside the ranges of the configuration");
+        }
+        let path = target.name.strip_prefix("FILE:").ok_or("a ccache that is no FILE")?;
+        let plain = path.len() <= MAX_CCACHE && !path.chars().any(char::is_control) && !path.ends_with('/');
+        let path = Path::new(path);
+        let mut parts = path.components();
+        let absolute = parts.next() == Some(Component::RootDir);
+        if !plain || !absolute || path.file_name().is_none() || !parts.all(|part| matches!(part, Component::Normal(_)))
+        {
+            return Err("a ccache without a plain absolute path");
+        }
+        Ok(())
+    }
+}
+
+fn check_kdc(kdc: SocketAddr) -> Result<(), &'static str> {
+    if kdc.port() == 0 || kdc.ip().is_unspecified() || kdc.ip().is_multicast() {
+        return Err("a KDC without an address");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD_ID: u32 = 674_001_103;
+
+    fn policy() -> Policy {
+        // Without a file the default range counts.
+        Policy { realms: vec!["AADDS.CONTOSO.COM".into()], config: "/nonexistent/entra.toml".into() }
+    }
+
+    fn login() -> AuthRequest {
+        AuthRequest {
+            realm: "AADDS.CONTOSO.COM".into(),
+            kdc: "192.0.2.10:88".parse().unwrap(),
+            principal: "alice@contoso.com".into(),
+            expected_sid: "S-1-5-21-1-2-3-1103".parse().unwrap(),
+            ccache: Some(CcacheTarget { uid: GOOD_ID, gid: GOOD_ID, name: "FILE:/tmp/krb5cc_674001103".into() }),
+            timeout: Duration::from_secs(10),
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut AuthRequest)) -> Result<(), &'static str> {
+        let mut request = login();
+        change(&mut request);
+        policy().check(&Request::Authenticate(request), true)
+    }
+
+    fn check_ccache(uid: u32, gid: u32, name: &str) -> Result<(), &'static str> {
+        check(|request| request.ccache = Some(CcacheTarget { uid, gid, name: name.into() }))
+    }
+
+    #[test]
+    fn a_login_passes() {
+        assert_eq!(check(|_| {}), Ok(()));
+        assert_eq!(check(|request| request.ccache = None), Ok(()));
+        assert_eq!(check_ccache(GOOD_ID, GOOD_ID, "FILE:/run/user/674001103/krb5cc"), Ok(()));
+    }
+
+    #[test]
+    fn nobody_becomes_a_local_user() {
+        for (uid, gid) in [(0, GOOD_ID), (GOOD_ID, 0), (999, GOOD_ID), (1000, GOOD_ID), (GOOD_ID, 1000), (u32::MAX, 1)]
+        {
+            assert!(check_ccache(uid, gid, "FILE:/tmp/krb5cc_1").is_err(), "{uid}:{gid}");
+        }
+    }
+
+    #[test]
+    fn a_ccache_stays_where_its_name_says() {
+        for name in [
+            "/tmp/krb5cc_1",
+            "FILE:tmp/krb5cc_1",
+            "FILE:",
+            "FILE:/",
+            "FILE:/tmp/",
+            "FILE:/tmp/..",
+            "FILE:/tmp/../etc/krb5cc",
+            "FILE:/tmp/a\0b",
+            "FILE:/tmp/a\nb",
+            "KEYRING:session:x",
+            "KCM:",
+            "MEMORY:x",
+            "DIR:/tmp/x",
+        ] {
+            assert!(check_ccache(GOOD_ID, GOOD_ID, name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn another_realm_is_refused() {
+        for realm in ["", "aadds.contoso.com", "OTHER.EXAMPLE", "AADDS.CONTOSO.COM\n"] {
+            assert!(check(|request| request.realm = realm.into()).is_err(), "{realm:?}");
+        }
+    }
+
+    #[test]
+    fn kdc_principal_sid_and_timeout_have_their_shape() {
+        assert!(check(|request| request.kdc = "0.0.0.0:88".parse().unwrap()).is_err());
+        assert!(check(|request| request.kdc = "192.0.2.1:0".parse().unwrap()).is_err());
+        assert!(check(|request| request.principal = String::new()).is_err());
+        assert!(check(|request| request.principal = "a".repeat(1025)).is_err());
+        assert!(check(|request| request.principal = "alice\0@x".into()).is_err());
+        assert!(check(|request| request.expected_sid = "S-1-1-0".parse().unwrap()).is_err());
+        assert!(check(|request| request.expected_sid = "S-1-5-21-1-2-3".parse().unwrap()).is_err());
+        assert!(check(|request| request.timeout = Duration::from_secs(3600)).is_err());
+        assert!(check(|request| request.timeout = Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_password_belongs_to_a_login_alone() {
+        assert!(policy().check(&Request::Authenticate(login()), false).is_err());
+        let machine = Request::MachineTgt {
+            realm: "AADDS.CONTOSO.COM".into(),
+            kdc: "192.0.2.10:88".parse().unwrap(),
+            timeout: Duration::from_secs(5),
+        };
+        assert_eq!(policy().check(&machine, false), Ok(()));
+        assert!(policy().check(&machine, true).is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! What the worker asks the broker, what the broker asks a helper, and the answers: postcard, between programs of one
+//! build.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use entra_core::auth::{AuthAnswer, AuthRequest, MachineTicket};
+use serde::{Deserialize, Serialize};
+
+/// The closed set of things that a helper does. `ChangePassword`, `Renew`, `DestroyCcache` and `RotateKeytab` have
+/// their place here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Get a ticket with the machine keytab, for LDAP and FAST.
+    MachineTgt {
+        /// Kerberos realm, upper case.
+        realm: String,
+        /// The one KDC to ask.
+        kdc: SocketAddr,
+        /// How long all of it may take.
+        timeout: Duration,
+    },
+    /// Prove a password; it comes through a pipe beside the request.
+    Authenticate(AuthRequest),
+}
+
+impl Request {
+    /// How long the requester waits.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::MachineTgt { timeout, .. } => *timeout,
+            Self::Authenticate(request) => request.timeout,
+        }
+    }
+}
+
+/// What the broker gives a helper: a request that was validated, and places that no worker can choose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// What to do.
+    pub request: Request,
+    /// The machine keytab.
+    pub keytab: PathBuf,
+    /// Where the machine's ticket is kept.
+    pub machine_ccache: PathBuf,
+    /// uid and gid of the worker, who owns that ticket.
+    pub worker: (u32, u32),
+}
+
+/// What comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// To [`Request::MachineTgt`].
+    MachineTicket(MachineTicket),
+    /// To [`Request::Authenticate`].
+    Authenticated {
+        /// Verdict and ccache.
+        answer: AuthAnswer,
+        /// What went wrong beside it, for the log: a ccache that could not be written.
+        note: Option<String>,
+    },
+    /// It could not be done.
+    Failed(Failure),
+}
+
+/// Why something could not be done, named by what the worker does next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// No answer of the KDC in time: another KDC, or later.
+    Offline(String),
+    /// The KDC refuses this machine, or its keytab is of no use: join again.
+    Machine(String),
+    /// Too many requests at once: later.
+    Busy,
+    /// The request is not one that the broker lets through.
+    Refused(String),
+    /// The operating system, or the helper itself, failed.
+    Internal(String),
+}

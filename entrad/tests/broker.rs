@@ -1,0 +1,313 @@
+//! The broker, its worker and the real helper, as processes: forked as the daemon forks them, the worker without any
+//! right, against MIT's krb5kdc.
+//!
+//! Run without arguments it starts itself once per scene: each is a daemon of its own that prints what it saw. Needs
+//! root; without it, it says so and does nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test that cannot go on says so by a panic.
+
+#[path = "../../common/krb5/tests/support/mod.rs"]
+#[allow(dead_code)] // Shared with the tests of entra-krb5, which use more of it.
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use entra_core::Error;
+use entra_core::auth::{AuthAnswer, AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
+use entrad::account::Account;
+use entrad::broker::{self, Channel, Policy, Settings};
+use entrad::privileges;
+use support::{REALM, TestKdc};
+
+/// Ids of nobody on any host: the worker's user, and a person in the default id range.
+const WORKER: u32 = 61_184;
+const PERSON: u32 = 1_999_000_001;
+const PASSWORD: &str = "Right-Password-1";
+
+/// A scene: its name, what runs as the worker, and what is checked outside of it.
+type Scene = (&'static str, fn(&Stage));
+
+const SCENES: [Scene; 8] = [
+    ("the worker has no right left", no_right_left),
+    ("the machine's ticket is the worker's file", machine_ticket),
+    ("a wrong password is tried once, with armor", wrong_password),
+    ("a KDC without logon information lets nobody in", no_logon_information),
+    ("a KDC that says nothing costs the time given", silent_kdc),
+    ("a helper past its deadline is killed", late_helper),
+    ("a flood is bounded, and what fits is served", flood),
+    ("requests that the policy does not know are refused", refused),
+];
+
+fn main() -> ExitCode {
+    if !privileges::is_root() {
+        println!("skipped: the broker needs root");
+        return ExitCode::SUCCESS;
+    }
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, role, name, folder, kdc] = arguments.as_slice()
+        && role == "scene"
+    {
+        let scene = SCENES.iter().find(|(known, _)| known == name).unwrap().1;
+        scene(&Stage { folder: folder.into(), kdc: kdc.parse().unwrap() });
+        return ExitCode::SUCCESS;
+    }
+    let kdc = TestKdc::start();
+    kdc.add_user("alice", PASSWORD);
+    let keytab = kdc.machine_keytab();
+    let mut failed = 0;
+    for (number, (name, _)) in SCENES.iter().enumerate() {
+        let stage = Stage::set(&kdc.path(&format!("stage-{number}")), kdc.address(), &keytab);
+        let outcome = Command::new(std::env::current_exe().unwrap())
+            .args(["scene", name, stage.folder.to_str().unwrap(), &stage.kdc.to_string()])
+            .status()
+            .unwrap();
+        println!("{name} ... {}", if outcome.success() { "ok" } else { "FAILED" });
+        failed += usize::from(!outcome.success());
+        if *name == SCENES[2].0 && outcome.success() && kdc.refused_proofs() != 1 {
+            println!("  FAILED: {} requests carried proof\n{}", kdc.refused_proofs(), kdc.log());
+            failed += 1;
+        }
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A folder with what the daemon finds on a host.
+struct Stage {
+    folder: PathBuf,
+    kdc: SocketAddr,
+}
+
+impl Stage {
+    fn set(folder: &Path, kdc: SocketAddr, keytab: &Path) -> Self {
+        // The worker and the person have to get to their own folders.
+        for open in [folder.parent().unwrap(), folder] {
+            fs::create_dir_all(open).unwrap();
+            fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for (name, owner, mode) in [("private", WORKER, 0o700), ("home", PERSON, 0o755)] {
+            let path = folder.join(name);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            chown(&path, Some(owner), Some(owner)).unwrap();
+        }
+        fs::copy(keytab, folder.join("keytab")).unwrap();
+        fs::set_permissions(folder.join("keytab"), fs::Permissions::from_mode(0o600)).unwrap();
+        Self { folder: folder.into(), kdc }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn script(&self, text: &str) -> PathBuf {
+        let path = self.path("helper");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            policy: Policy { realms: vec![REALM.into()], config: "/nonexistent/entra.toml".into() },
+            program: env!("CARGO_BIN_EXE_krb5-helper").into(),
+            keytab: self.path("keytab"),
+            machine_ccache: self.path("private/machine.ccache"),
+            worker: (WORKER, WORKER),
+            helpers: 16,
+            queue: 256,
+        }
+    }
+
+    /// Does what the daemon does at its start, and runs `work` as the worker.
+    fn play<F: Future<Output = ()>>(settings: Settings, work: impl FnOnce(Arc<Channel>) -> F) {
+        let socket = broker::start(settings).unwrap();
+        privileges::drop_to(&Account { uid: WORKER, gid: WORKER, groups: vec![] }).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            work(Arc::new(Channel::new(socket, || {}).unwrap())).await;
+        });
+    }
+
+    fn login(&self) -> AuthRequest {
+        AuthRequest {
+            realm: REALM.into(),
+            kdc: self.kdc,
+            principal: "alice".into(),
+            expected_sid: "S-1-5-21-1-2-3-1104".parse().unwrap(),
+            ccache: Some(CcacheTarget {
+                uid: PERSON,
+                gid: PERSON,
+                name: format!("FILE:{}", self.path("home/krb5cc").display()),
+            }),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+fn pipe_with(password: &str) -> PasswordPipe {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(password.as_bytes()).unwrap();
+    PasswordPipe(reader.into())
+}
+
+async fn log_in(channel: &Channel, request: AuthRequest, password: &str) -> Result<AuthAnswer, Error> {
+    channel.authenticate(request, pipe_with(password)).await
+}
+
+fn status(pid: &str) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.into(), value.trim().into())).collect()
+}
+
+fn no_right_left(stage: &Stage) {
+    Stage::play(stage.settings(), async |_channel| {
+        let own = status("self");
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert_eq!(u64::from_str_radix(&own[set], 16), Ok(0), "{set}");
+        }
+        assert_eq!(own["NoNewPrivs"], "1");
+        assert_eq!(own["Uid"], [WORKER.to_string().as_str(); 4].join("\t"));
+        assert_eq!(own["Gid"], [WORKER.to_string().as_str(); 4].join("\t"));
+        assert_eq!(own["Groups"], "");
+        assert!(fs::read("/etc/shadow").is_err());
+        // The broker is the only child: what it keeps is what it needs.
+        let pid = own["Pid"].clone();
+        let children = fs::read_to_string(format!("/proc/self/task/{pid}/children")).unwrap();
+        let broker = status(children.trim());
+        let wanted = privileges::BROKER_CAPABILITIES.iter().fold(0u64, |set, number| set | 1 << number);
+        for set in ["CapPrm", "CapEff", "CapBnd"] {
+            assert_eq!(u64::from_str_radix(&broker[set], 16), Ok(wanted), "{set}");
+        }
+        assert_eq!(broker["NoNewPrivs"], "1");
+    });
+}
+
+fn machine_ticket(stage: &Stage) {
+    Stage::play(stage.settings(), async |channel| {
+        let ticket = channel.machine_ticket(REALM, stage.kdc).await.unwrap();
+        assert!(ticket.expires > std::time::SystemTime::now());
+        // Read as the worker, whose file it is.
+        let path = stage.path("private/machine.ccache");
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o7777), (WORKER, 0o600));
+        let end = entra_krb5::tgt_end(&format!("FILE:{}", path.display()), REALM).unwrap();
+        assert_eq!(end, Some(ticket.expires));
+        assert_eq!(fs::read_dir(stage.path("private")).unwrap().count(), 1, "nothing is left beside it");
+        let error = channel.machine_ticket("OTHER.EXAMPLE", stage.kdc).await.unwrap_err();
+        assert!(matches!(error, Error::Config(_)), "{error}");
+    });
+}
+
+fn wrong_password(stage: &Stage) {
+    Stage::play(stage.settings(), async |channel| {
+        channel.machine_ticket(REALM, stage.kdc).await.unwrap();
+        let answer = log_in(&channel, stage.login(), "wrong").await.unwrap();
+        assert_eq!(answer, AuthAnswer { verdict: KdcVerdict::WrongPassword, ccache: None });
+        let nobody = AuthRequest { principal: "nobody".into(), ..stage.login() };
+        assert_eq!(log_in(&channel, nobody, PASSWORD).await.unwrap().verdict, KdcVerdict::UnknownPrincipal);
+    });
+}
+
+fn no_logon_information(stage: &Stage) {
+    Stage::play(stage.settings(), async |channel| {
+        for with_armor in [false, true] {
+            if with_armor {
+                channel.machine_ticket(REALM, stage.kdc).await.unwrap();
+            }
+            let answer = log_in(&channel, stage.login(), PASSWORD).await.unwrap();
+            // Password and KDC are proved by now; whose ticket it is cannot be.
+            assert!(
+                matches!(&answer.verdict, KdcVerdict::Failed(why) if why.contains("logon information")),
+                "{answer:?}"
+            );
+            assert_eq!(answer.ccache, None);
+        }
+    });
+    assert_eq!(fs::read_dir(stage.path("home")).unwrap().count(), 0, "no ticket is written");
+}
+
+fn silent_kdc(stage: &Stage) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let request = AuthRequest { kdc: silent.local_addr().unwrap(), timeout: Duration::from_secs(1), ..stage.login() };
+    Stage::play(stage.settings(), async |channel| {
+        let started = Instant::now();
+        let answer = log_in(&channel, request, PASSWORD).await.unwrap();
+        assert!(matches!(answer.verdict, KdcVerdict::Unreachable(_)), "{answer:?}");
+        assert!(started.elapsed() < Duration::from_secs(10));
+    });
+}
+
+fn late_helper(stage: &Stage) {
+    let pid_file = stage.path("pid");
+    let script = format!("echo $$ > {}; exec sleep 1000", pid_file.display());
+    let settings = Settings { program: stage.script(&script), ..stage.settings() };
+    let request = AuthRequest { timeout: Duration::from_secs(1), ..stage.login() };
+    Stage::play(settings, async |channel| {
+        let error = log_in(&channel, request, PASSWORD).await.unwrap_err();
+        assert!(matches!(error, Error::Offline(_)), "{error}");
+        let pid = fs::read_to_string(&pid_file).unwrap();
+        let gone = || !Path::new(&format!("/proc/{}", pid.trim())).exists();
+        let limit = Instant::now() + Duration::from_secs(10);
+        while !gone() {
+            assert!(Instant::now() < limit, "the helper still lives");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
+fn flood(stage: &Stage) {
+    let settings = Settings { program: stage.script("exec sleep 1000"), helpers: 2, queue: 8, ..stage.settings() };
+    Stage::play(settings, async |channel| {
+        let answered = Arc::new(AtomicBool::new(false));
+        let tries: Vec<_> = (0..60)
+            .map(|_| {
+                let (channel, answered) = (Arc::clone(&channel), Arc::clone(&answered));
+                let request = AuthRequest { timeout: Duration::from_secs(2), ..stage.login() };
+                tokio::spawn(async move {
+                    let outcome = log_in(&channel, request, PASSWORD).await;
+                    answered.store(true, Ordering::Relaxed);
+                    outcome
+                })
+            })
+            .collect();
+        let (mut busy, mut late) = (0, 0);
+        for one in tries {
+            match one.await.unwrap() {
+                Err(Error::Io(_)) => busy += 1,
+                Err(Error::Offline(_)) => late += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!((2..=2 + 8).contains(&late), "{late} were started");
+        assert_eq!(busy, 60 - late);
+        // The places are free again.
+        let request = AuthRequest { timeout: Duration::from_secs(1), ..stage.login() };
+        assert!(matches!(log_in(&channel, request, PASSWORD).await, Err(Error::Offline(_))));
+    });
+}
+
+fn refused(stage: &Stage) {
+    Stage::play(stage.settings(), async |channel| {
+        let target = |uid, name: &str| Some(CcacheTarget { uid, gid: PERSON, name: name.into() });
+        for ccache in [target(0, "FILE:/tmp/krb5cc_0"), target(PERSON, "FILE:/tmp/../etc/krb5cc")] {
+            let request = AuthRequest { ccache, ..stage.login() };
+            let error = log_in(&channel, request, PASSWORD).await.unwrap_err();
+            assert!(matches!(error, Error::Config(_)), "{error}");
+        }
+        // Whoever holds the password's pipe open gets no answer from it, and the daemon goes on.
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let request = AuthRequest { timeout: Duration::from_secs(1), ..stage.login() };
+        let error = channel.authenticate(request, PasswordPipe(reader.into())).await.unwrap_err();
+        assert!(matches!(error, Error::Io(_)), "{error}");
+        assert_eq!(log_in(&channel, stage.login(), "wrong").await.unwrap().verdict, KdcVerdict::WrongPassword);
+    });
+}
