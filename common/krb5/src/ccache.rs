@@ -1,5 +1,6 @@
 //! Credential caches and credentials. FFI edge.
 
+use std::ffi::CStr;
 use std::ptr::{null, null_mut};
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +41,13 @@ impl<'c> Ccache<'c> {
         // SAFETY: the type is a C string, `raw` a place for the result, the context is live.
         context.check(unsafe { ffi::krb5_cc_new_unique(context.raw(), c"MEMORY".as_ptr(), null(), &raw mut raw) })?;
         Ok(Self { context, raw, destroy: true })
+    }
+
+    /// The residual name of a cache of [`Ccache::memory`], by which the rest of the process finds it.
+    pub(crate) fn memory_name(&self) -> String {
+        // SAFETY: cache and context are live; the name is a C string that belongs to the cache.
+        let name = unsafe { CStr::from_ptr(ffi::krb5_cc_get_name(self.context.raw(), self.raw)) };
+        format!("MEMORY:{}", name.to_string_lossy())
     }
 
     /// Empties the cache and names its owner. A FILE cache is removed and made anew with mode 0600 and `O_EXCL`.

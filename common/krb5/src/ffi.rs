@@ -264,6 +264,7 @@ unsafe extern "C" {
     pub fn krb5_cc_initialize(context: *mut Context, ccache: *mut Ccache, principal: *mut Principal) -> Code;
     pub fn krb5_cc_store_cred(context: *mut Context, ccache: *mut Ccache, creds: *mut Creds) -> Code;
     pub fn krb5_cc_copy_creds(context: *mut Context, from: *mut Ccache, to: *mut Ccache) -> Code;
+    pub fn krb5_cc_get_name(context: *mut Context, ccache: *mut Ccache) -> *const c_char;
     pub fn krb5_cc_get_principal(context: *mut Context, ccache: *mut Ccache, principal: *mut *mut Principal) -> Code;
     pub fn krb5_cc_start_seq_get(context: *mut Context, ccache: *mut Ccache, cursor: *mut Cursor) -> Code;
     pub fn krb5_cc_next_cred(

@@ -1,13 +1,21 @@
-//! GSSAPI (RFC 2743, RFC 4121) as far as LDAP's SASL layer needs it: an initiator that takes its ticket from a named
-//! ccache, never from the environment, and a context that wraps and unwraps with privacy.
+//! GSSAPI (RFC 2743, RFC 4121) as far as LDAP's SASL layer needs it: an initiator whose ticket comes from a named ccache
+//! and a named KDC, and a context that wraps and unwraps with privacy.
 //!
-//! Establishing a context may ask the KDC for a service ticket and blocks meanwhile, so it belongs on a thread that may
-//! block. Which KDC that is stands in the process' krb5 profile (`KRB5_CONFIG`). Wrapping and unwrapping never block.
+//! The service ticket is got here, step by step and before a deadline, and handed to the library in a ccache of its own:
+//! the library finds it there and asks nobody. It reads the process' krb5 profile (`KRB5_CONFIG`) all the same, which
+//! should be one that names no KDC. Wrapping and unwrapping never block.
 
 use std::ffi::{CString, c_int, c_void};
+use std::net::SocketAddr;
 use std::ptr;
+use std::time::Instant;
 
+use crate::ccache::Ccache;
+use crate::error::Kind;
 use crate::gss_ffi as ffi;
+use crate::principal::Principal;
+use crate::profile::Profile;
+use crate::service::service_ticket;
 
 /// Why a GSSAPI call failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -36,6 +44,19 @@ pub enum ErrorKind {
     Other,
 }
 
+/// Where the ticket of a context comes from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Kerberos realm, upper case.
+    pub realm: String,
+    /// The one KDC to ask for the service ticket.
+    pub kdc: SocketAddr,
+    /// Residual name of the ccache with the ticket-granting ticket; it is only read.
+    pub ccache: String,
+    /// When to stop waiting for the KDC.
+    pub deadline: Instant,
+}
+
 /// An initiator whose context is not complete yet.
 #[derive(Debug)]
 pub struct Initiator {
@@ -60,12 +81,27 @@ pub struct Context {
 }
 
 impl Initiator {
-    /// Prepares a context to `target`, a full Kerberos principal such as `ldap/dc1.x.com/x.com@X.COM`, with the ticket
-    /// in `ccache` (a residual name such as `FILE:/run/x.ccache`).
+    /// Begins a context to `target`, a full Kerberos principal such as `ldap/dc1.x.com/x.com@X.COM`: gets the ticket and
+    /// gives the first token. Blocks while the KDC is asked.
     ///
     /// # Errors
-    /// [`ErrorKind::NoTicket`] when the ccache cannot be read or holds no valid ticket.
-    pub fn new(ccache: &str, target: &str) -> Result<Self, Error> {
+    /// By kind; [`ErrorKind::NoTicket`] when the source's ccache is missing or its ticket is over.
+    pub fn start(source: &Source, target: &str) -> Result<Step, Error> {
+        let profile = Profile::new(&source.realm, &[source.kdc]).ok_or_else(|| Error {
+            kind: ErrorKind::Other,
+            text: format!("{:?} is no name of a Kerberos realm", source.realm),
+        })?;
+        let context = crate::Context::new(&profile)?;
+        let given = Ccache::resolve(&context, &source.ccache)?;
+        let own = Ccache::memory(&context)?;
+        given.copy_to(&own)?;
+        let service = Principal::parse(&context, target)?;
+        own.store(&service_ticket(&context, &given, &service, source.kdc, source.deadline)?)?;
+        // The first token holds all of the ticket that is needed: `own` may go after it.
+        Self::with_ccache(&own.memory_name(), target)?.step(&[])
+    }
+
+    fn with_ccache(ccache: &str, target: &str) -> Result<Self, Error> {
         Ok(Self {
             credential: Credential::from_ccache(ccache)?,
             target: Name::principal(target)?,
@@ -73,7 +109,7 @@ impl Initiator {
         })
     }
 
-    /// Takes the peer's token (empty at the first step) and gives the next one. Blocks while the KDC is asked.
+    /// Takes the peer's token and gives the next one.
     ///
     /// # Errors
     /// By kind; a context that would come without mutual authentication, integrity or privacy is refused.
@@ -183,6 +219,22 @@ impl Context {
             unsafe { ffi::gss_wrap_size_limit(&raw mut minor, self.handle.0, 1, 0, max_wrapped, &raw mut limit) };
         check(major, minor)?;
         Ok(limit)
+    }
+}
+
+impl From<crate::Error> for Error {
+    fn from(error: crate::Error) -> Self {
+        let kind = match error.kind {
+            Kind::UnknownServer => ErrorKind::UnknownService,
+            Kind::Ccache => ErrorKind::NoTicket,
+            // KRB5KRB_AP_ERR_TKT_EXPIRED, KRB5KDC_ERR_TGT_REVOKED, KRB5_FCC_NOFILE
+            _ if matches!(error.code, -1_765_328_352 | -1_765_328_364 | -1_765_328_189) => ErrorKind::NoTicket,
+            Kind::Unreachable | Kind::TimedOut => ErrorKind::KdcUnreachable,
+            Kind::ClockSkew => ErrorKind::ClockSkew,
+            Kind::BadReply => ErrorKind::BadPeer,
+            _ => ErrorKind::Other,
+        };
+        Self { kind, text: error.message }
     }
 }
 
@@ -362,16 +414,22 @@ fn display(status: ffi::Status, kind: c_int) -> String {
 mod tests {
     use super::*;
 
+    fn source(ccache: &str) -> Source {
+        let kdc = SocketAddr::from(([127, 0, 0, 1], 9));
+        Source { realm: "EXAMPLE.COM".into(), kdc, ccache: ccache.into(), deadline: Instant::now() }
+    }
+
     #[test]
     fn a_missing_ccache_is_no_ticket() {
-        let error = Initiator::new("FILE:/nonexistent/ccache", "ldap/dc.example.com@EXAMPLE.COM").unwrap_err();
+        let error =
+            Initiator::start(&source("FILE:/nonexistent/ccache"), "ldap/dc.example.com@EXAMPLE.COM").unwrap_err();
         assert_eq!(error.kind, ErrorKind::NoTicket);
         assert!(error.to_string().contains("/nonexistent/ccache"), "{error}");
     }
 
     #[test]
     fn a_nul_byte_is_refused() {
-        assert_eq!(Initiator::new("FILE:/a\0b", "ldap/x@Y").unwrap_err().kind, ErrorKind::Other);
+        assert_eq!(Initiator::start(&source("FILE:/a\0b"), "ldap/x@Y").unwrap_err().kind, ErrorKind::Other);
     }
 
     #[test]

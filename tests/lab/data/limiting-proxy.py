@@ -110,7 +110,11 @@ class Session:
             self.backend.sendall(message)
 
     def bind(self, number, content):
-        (_, _), (_, _), (kind, value) = members(content)
+        (_, _), (_, name), (kind, value) = members(content)
+        if kind == SIMPLE and not name and not value:
+            # An anonymous bind succeeds and gives nothing: RFC 4513, 5.1.1.
+            self.reply(number, result(BIND_ANSWER, SUCCESS))
+            return
         if kind != SASL:
             self.reply(number, result(BIND_ANSWER, STRONGER_AUTH, "BindSimple: Transport encryption required."))
             return

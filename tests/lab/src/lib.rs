@@ -11,6 +11,7 @@ pub mod client;
 pub mod command;
 pub mod dc;
 pub mod host;
+pub mod product;
 
 mod apt;
 mod error;

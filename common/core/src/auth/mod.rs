@@ -1,5 +1,10 @@
-//! Authentication, as the use cases see it. The real [`Kdc`] is `entrad`'s broker; tests bring fakes.
+//! Authentication and access: what a login asks of the core. Kerberos itself is behind the trait [`Kdc`]; the real one
+//! is `entrad`'s broker, tests bring fakes.
 
+mod access;
 mod kdc;
+mod login;
+mod sentence;
 
 pub use kdc::{AuthAnswer, AuthRequest, CcacheTarget, Kdc, KdcVerdict, MachineTicket, PasswordPipe};
+pub use login::Login;

@@ -329,7 +329,7 @@ pub const OPTIONS: &[Opt] = &[
         default: Some("\"FILE:/tmp/krb5cc_%U\""),
         example: "\"DIR:/run/user/%U/krb5cc\"",
         summary: "Template of the credential cache of a session.",
-        details: "FILE or DIR with an absolute path; placeholders as in home.",
+        details: "FILE or DIR with an absolute path in which %U, the uid, stands.",
     },
     Opt {
         scope: Scope::Access,

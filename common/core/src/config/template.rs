@@ -1,4 +1,4 @@
-//! Templates of home directories and ccache names: `%u %d %U %s`, and `%%` for a percent sign.
+//! Templates of home directories (`%u %d %U %s`, and `%%` for a percent sign) and of ccache names (`%U`).
 
 /// The placeholders, and what each stands for.
 pub(super) const PLACEHOLDERS: &str = "%u (user), %d (domain), %U (uid), %s (sAMAccountName) and %% (a percent sign)";
@@ -54,10 +54,16 @@ pub(super) fn check(template: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether two users can never get the same text from this template of one domain.
-pub(super) fn tells_users_apart(template: &str) -> bool {
-    let plain = template.replace("%%", "");
-    ["%u", "%U", "%s"].iter().any(|placeholder| plain.contains(placeholder))
+/// Refuses ccache names with any placeholder but `%U`, or without it: names of the directory have no place in a path
+/// that root writes to, and one ccache for all users is nobody's.
+pub(super) fn check_ccache(template: &str) -> Result<(), String> {
+    match template.replace("%U", "").find('%') {
+        Some(_) => Err(format!("\"{template}\" has another placeholder than %U (uid); use %U alone")),
+        None if !template.contains("%U") => {
+            Err(format!("\"{template}\" is one ccache for all users; put %U into it, such as \"FILE:/tmp/krb5cc_%U\""))
+        }
+        None => Ok(()),
+    }
 }
 
 fn push_name(filled: &mut String, name: &str) {
@@ -102,6 +108,9 @@ mod tests {
         assert!(check("/home/%f").unwrap_err().contains("%f"));
         assert!(check("/home/%").is_err());
         assert!(check("/home/%u/%%/%d").is_ok());
-        assert!(tells_users_apart("/tmp/%U") && !tells_users_apart("/tmp/%%U") && !tells_users_apart("/tmp/%d"));
+        assert!(check_ccache("/tmp/krb5cc_%U").is_ok());
+        for template in ["/tmp/%%U", "/tmp/%u_%U", "/tmp/%d", "/tmp/x", "/tmp/%U%"] {
+            assert!(check_ccache(template).is_err(), "{template}");
+        }
     }
 }

@@ -179,6 +179,7 @@ fn refused_with_line_column_and_remedy() {
         ("ccache = \"/tmp/krb5cc_%U\"", 10, "names no ccache type"),
         ("ccache = \"FILE:krb5cc_%U\"", 10, "begin it with a slash"),
         ("ccache = \"FILE:/tmp/krb5cc\"", 10, "put %U into it"),
+        ("ccache = \"FILE:/tmp/krb5cc_%u_%U\"", 10, "use %U alone"),
         ("servers = [\"dc1\", \"dc 2\"]", 19, "\"dc 2\" is no host"),
         ("servers = [\"dc1:0\"]", 12, "is no host"),
         ("dns_servers = [\"dns.example\"]", 16, "is no address"),

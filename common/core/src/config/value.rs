@@ -258,11 +258,8 @@ fn ccache(text: &str) -> Result<String, String> {
         "" => return Err(format!("\"{text}\" names no ccache type; {RIGHT}")),
         other => return Err(format!("ccaches of type {other} are not known here; {RIGHT}")),
     }
-    template::check(residual)?;
     path(residual)?;
-    if !template::tells_users_apart(residual) {
-        return Err(format!("\"{text}\" is one ccache for all users; put %U into it, such as \"FILE:/tmp/krb5cc_%U\""));
-    }
+    template::check_ccache(residual)?;
     Ok(text.to_owned())
 }
 

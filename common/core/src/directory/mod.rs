@@ -5,6 +5,7 @@ pub mod ldap;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::types::{Entry, GroupEntry, Sid, UserEntry};
@@ -31,7 +32,7 @@ pub enum Key {
 }
 
 /// What a domain says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainInfo {
     /// SID of the domain.
     pub sid: Sid,

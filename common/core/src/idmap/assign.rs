@@ -28,6 +28,9 @@ impl IdMapper {
             IdMapping::Rid => Some(whole_range(state, own, sid)?),
             IdMapping::Rfc2307 => None,
         };
+        if let Some(block) = &block {
+            state.table.check(block)?;
+        }
         let domain = MetDomain { sid: sid.clone(), name: name.clone(), mapping: own.mapping_name().into() };
         let last_of_its_name = state.mappings.iter().rev().find(|met| met.name == *name);
         let known = last_of_its_name == Some(&domain)
@@ -65,6 +68,7 @@ impl IdMapper {
             return Ok(block.clone());
         }
         let block = self.further(state, own, domain, first_rid).ok_or_else(|| own.full())?;
+        state.table.check(&block)?;
         let met = MetDomain { sid: domain.clone(), name: own.name.clone(), mapping: own.mapping_name().into() };
         self.store.add(&met, std::slice::from_ref(&block))?;
         log::info!("{}: RIDs from {first_rid} have the ids {} to {}", own.name, block.first_id, block.last_id);
@@ -76,6 +80,8 @@ impl IdMapper {
     pub(super) fn further(&self, state: &State, own: &Own, domain: &Sid, first_rid: u32) -> Option<Block> {
         let slice = sssd::choose(domain, first_rid, own.range, |ids| self.is_taken(state, own, ids))?;
         let (first_id, last_id) = sssd::ids_of(own.range, slice);
+        // The slice of the highest RIDs has more ids than there are RIDs left.
+        let last_id = last_id.min(first_id.saturating_add(u32::MAX - first_rid));
         Some(Block { domain: domain.clone(), first_rid, first_id, last_id })
     }
 

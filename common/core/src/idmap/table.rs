@@ -19,18 +19,25 @@ impl Table {
     /// Takes a block in, or a known one with another end.
     ///
     /// # Errors
-    /// [`Error::StoreCorrupt`] where it is upside down or overlaps another one.
+    /// As [`Table::check`].
     pub fn insert(&mut self, block: Block) -> Result<(), Error> {
-        let Block { first_rid, first_id, last_id, .. } = block;
-        let upside_down = last_id < first_id || first_rid.checked_add(last_id - first_id).is_none();
-        if upside_down || self.owner((first_id, last_id), Some((&block.domain, first_rid))).is_some() {
-            return Err(Error::StoreCorrupt(format!(
-                "the ids {first_id} to {last_id} of {} overlap others",
-                block.domain
-            )));
+        self.check(&block)?;
+        self.by_sid.entry(block.domain.clone()).or_default().insert(block.first_rid, block.first_id);
+        self.by_id.insert(block.first_id, block);
+        Ok(())
+    }
+
+    /// Whether a block may be taken in: asked before it is written to disk, where a wrong one would stay.
+    ///
+    /// # Errors
+    /// [`Error::StoreCorrupt`] where it is upside down, runs beyond the last RID or overlaps another one.
+    pub fn check(&self, block: &Block) -> Result<(), Error> {
+        let Block { ref domain, first_rid, first_id, last_id } = *block;
+        let span = last_id.checked_sub(first_id);
+        let impossible = span.and_then(|span| first_rid.checked_add(span)).is_none();
+        if impossible || self.owner((first_id, last_id), Some((domain, first_rid))).is_some() {
+            return Err(Error::StoreCorrupt(format!("the ids {first_id} to {last_id} of {domain} overlap others")));
         }
-        self.by_sid.entry(block.domain.clone()).or_default().insert(first_rid, first_id);
-        self.by_id.insert(first_id, block);
         Ok(())
     }
 

@@ -277,6 +277,19 @@ fn a_full_range_gives_no_id() {
 }
 
 #[test]
+fn the_highest_rid_has_an_id_that_outlives_a_restart() {
+    let folder = Folder::new("highest");
+    let mapper = folder.open(&[("a.example", "")]).unwrap();
+    mapper.learn_domain("a.example", &sid(AADDS)).unwrap();
+    let account = account(AADDS, u32::MAX);
+    let id = mapper.id_of(&account).unwrap();
+    assert_eq!(mapper.sid_of(id), Some(("a.example".into(), account.clone())));
+    assert_eq!(mapper.sid_of(id + 1), None, "there is no RID behind the last one");
+    drop(mapper);
+    assert_eq!(folder.open(&[("a.example", "")]).unwrap().id_of(&account), Some(id));
+}
+
+#[test]
 fn threads_agree() {
     let mapper = learned(AADDS, "");
     let of_threads: Vec<Vec<_>> = std::thread::scope(|scope| {

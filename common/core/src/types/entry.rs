@@ -60,6 +60,36 @@ impl AccountState {
     pub const PASSWORD_NEVER_EXPIRES: u32 = 0x1_0000;
     /// Computed: the password has expired.
     pub const PASSWORD_EXPIRED: u32 = 0x80_0000;
+
+    /// Disabled by an administrator.
+    pub fn is_disabled(&self) -> bool {
+        self.control & Self::DISABLED != 0
+    }
+
+    /// Locked out for now.
+    pub fn is_locked(&self) -> bool {
+        self.computed & Self::LOCKED != 0
+    }
+
+    /// Past its accountExpires, at this Unix time (seconds).
+    pub fn is_expired(&self, now: u64) -> bool {
+        !matches!(self.account_expires, 0 | i64::MAX) && self.account_expires <= filetime(now)
+    }
+
+    /// An administrator demands a new password at the next logon.
+    pub fn must_change(&self) -> bool {
+        self.password_last_set == 0 && self.control & Self::PASSWORD_NEVER_EXPIRES == 0
+    }
+
+    /// The password is too old.
+    pub fn password_expired(&self) -> bool {
+        self.computed & Self::PASSWORD_EXPIRED != 0
+    }
+}
+
+/// Unix seconds as a FILETIME: units of 100 ns since 1601 (MS-DTYP 2.3.3).
+fn filetime(unix: u64) -> i64 {
+    i64::try_from(unix).unwrap_or(i64::MAX).saturating_add(11_644_473_600).saturating_mul(10_000_000)
 }
 
 /// A group object.

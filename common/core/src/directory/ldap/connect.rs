@@ -1,16 +1,16 @@
-//! From the list of DCs to one sealed connection: TCP, machine ticket, krb5 profile, SASL bind.
+//! From the list of DCs to one sealed connection: TCP, machine ticket, SASL bind.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use entra_krb5::gss::ErrorKind;
+use entra_krb5::gss::{ErrorKind, Source};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Settings;
 use super::connection::Connection;
-use super::profile::Profile;
+use super::profile;
 use super::sasl::{self, BindError};
 use super::seal;
 use crate::Error;
@@ -37,7 +37,6 @@ pub(super) struct Connector {
     settings: Settings,
     servers: Arc<Servers>,
     kdc: Arc<dyn Kdc>,
-    profile: Profile,
     ticket: Option<Ticket>,
 }
 
@@ -61,8 +60,7 @@ enum Refusal {
 
 impl Connector {
     pub(super) fn new(settings: Settings, servers: Arc<Servers>, kdc: Arc<dyn Kdc>) -> Self {
-        let profile = Profile::new(&settings.profile_path);
-        Self { settings, servers, kdc, profile, ticket: None }
+        Self { settings, servers, kdc, ticket: None }
     }
 
     /// End of the machine ticket's life, where one was got.
@@ -81,6 +79,7 @@ impl Connector {
     /// [`Error::MachineUnauthorized`] where a DC or KDC refused this machine and no other one served, else
     /// [`Error::Offline`] with what was tried and what came of it.
     pub(super) async fn connect(&mut self) -> Result<Connection, Error> {
+        profile::write(&self.settings.profile_path)?;
         let candidates = self.servers.candidates(DNS).await?;
         let mut connecting = JoinSet::new();
         for (rank, server) in candidates.into_iter().take(MOST_SERVERS).enumerate() {
@@ -168,9 +167,13 @@ impl Connector {
         let mut attempt = 0;
         loop {
             self.ensure_ticket(&server).await.map_err(Refusal::Kdc)?;
-            let wait = self.profile.choose(&realm, server.kdc())?;
-            tokio::time::sleep(wait).await;
-            let binding = sasl::bind(&mut stream, &self.settings.machine_ccache, &principals[attempt]);
+            let source = Source {
+                realm: realm.clone(),
+                kdc: server.kdc(),
+                ccache: self.settings.machine_ccache.clone(),
+                deadline: Instant::now() + BIND,
+            };
+            let binding = sasl::bind(&mut stream, &source, &principals[attempt]);
             match timeout(BIND, binding).await {
                 Err(_) => return Err(Refusal::Slow("binding")),
                 Ok(Ok((mut context, offered))) => {

@@ -46,8 +46,9 @@ use crate::{Error, config};
 pub struct Settings {
     /// The domain.
     pub domain: Domain,
-    /// The krb5.conf that this adapter writes, in an existing folder that it may write. The process must have been
-    /// started with `KRB5_CONFIG` naming it: libkrb5 takes the KDC from there.
+    /// The krb5.conf that this adapter writes, in an existing folder that it may write. `KRB5_CONFIG` should name it
+    /// from the process' start on, so that the host's own krb5.conf does not count; it names no KDC, and serves every
+    /// domain.
     pub profile_path: PathBuf,
     /// Residual name of the ccache into which [`Kdc::machine_ticket`] puts the ticket: `FILE:/run/…`.
     pub machine_ccache: String,

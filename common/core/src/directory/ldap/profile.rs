@@ -1,70 +1,36 @@
-//! The worker's private krb5.conf: the one KDC that was chosen, and nothing that makes libkrb5 look elsewhere.
+//! The krb5.conf that libkrb5's GSSAPI reads in this process. It says that there is nothing to look for: the service ticket
+//! is got before GSSAPI is asked ([`entra_krb5::gss`]), from the KDC of the server that is being connected to.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Error;
 
-/// The file that `KRB5_CONFIG` names in the worker. Owned by whoever connects; one at a time.
-#[derive(Debug)]
-pub(super) struct Profile {
-    path: PathBuf,
-    written: Option<String>,
-    used: Option<u64>,
-}
+/// Names no realm and no KDC, so that it serves every domain, and nothing is ever asked behind our back. The host's own
+/// file could name a plugin that answers from stale files (SSSD's locator), or be broken.
+const TEXT: &str = "# Written by entrad for its own use.\n\
+    [libdefaults]\n\
+    \tdns_lookup_realm = false\n\
+    \tdns_lookup_kdc = false\n\
+    \tdns_canonicalize_hostname = false\n\
+    \trdns = false\n\
+    \tpermitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96 aes256-cts-hmac-sha384-192 \
+    aes128-cts-hmac-sha256-128\n\
+    \tplugin_base_dir = /nonexistent\n";
 
-impl Profile {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), written: None, used: None }
+/// Puts the file where `KRB5_CONFIG` names it. A reader sees it whole or not at all.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be written.
+pub(super) fn write(path: &Path) -> Result<(), Error> {
+    if std::fs::read(path).is_ok_and(|found| found == TEXT.as_bytes()) {
+        return Ok(());
     }
-
-    /// Makes the file name `kdc` as the realm's only KDC. Says how long to wait before the library is used: libkrb5
-    /// looks at a file's time stamp once a second at most while another context holds it, so that a change within the
-    /// second of the last use could go unseen.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the file cannot be written.
-    pub(super) fn choose(&mut self, realm: &str, kdc: SocketAddr) -> Result<Duration, Error> {
-        let text = text(realm, kdc);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut wait = Duration::ZERO;
-        if self.written.as_deref() != Some(text.as_str()) {
-            replace(&self.path, &text).map_err(|error| Error::Io(format!("{}: {error}", self.path.display())))?;
-            self.written = Some(text);
-            if self.used == Some(now.as_secs()) {
-                wait = Duration::from_secs(1).saturating_sub(Duration::from_nanos(u64::from(now.subsec_nanos())));
-            }
-        }
-        self.used = Some((now + wait).as_secs());
-        Ok(wait)
-    }
+    replace(path).map_err(|error| Error::Io(format!("{}: {error}", path.display())))
 }
 
-fn text(realm: &str, kdc: SocketAddr) -> String {
-    // plugin_base_dir: a locator plugin on the host (SSSD's) would answer before `kdc` is read, from stale files.
-    format!(
-        "# Written by entrad for its own use: names the domain controller that it is connected to.\n\
-         [libdefaults]\n\
-         \tdefault_realm = {realm}\n\
-         \tdns_lookup_realm = false\n\
-         \tdns_lookup_kdc = false\n\
-         \tdns_canonicalize_hostname = false\n\
-         \trdns = false\n\
-         \tudp_preference_limit = 1\n\
-         \tpermitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96\n\
-         \tplugin_base_dir = /nonexistent\n\
-         [realms]\n\
-         \t{realm} = {{\n\
-         \t\tkdc = {kdc}\n\
-         \t}}\n"
-    )
-}
-
-/// Readers see the old text or the new one, never a part.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+fn replace(path: &Path) -> std::io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
@@ -73,30 +39,29 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
         _ => {}
     }
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(TEXT.as_bytes())?;
     std::fs::rename(&temporary, path)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
-    fn the_file_names_the_chosen_kdc_alone_and_is_left_alone_otherwise() {
+    fn the_file_is_written_when_it_is_missing_or_wrong_and_left_alone_otherwise() {
         let dir = std::env::temp_dir().join(format!("entra-profile-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join("krb5.conf");
-        let mut profile = Profile::new(&path);
-        let first = SocketAddr::from(([10, 0, 0, 1], 88));
-        profile.choose("EXAMPLE.COM", first).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("kdc = 10.0.0.1:88"), "{text}");
-        std::fs::write(&path, "left alone").unwrap();
-        assert_eq!(profile.choose("EXAMPLE.COM", first).unwrap(), Duration::ZERO);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "left alone");
-        profile.choose("EXAMPLE.COM", "[fd00::2]:88".parse().unwrap()).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("kdc = [fd00::2]:88") && !text.contains("10.0.0.1"), "{text}");
+        write(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), TEXT);
+        let first = std::fs::metadata(&path).unwrap();
+        write(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().ino(), first.ino(), "left alone");
+        std::fs::write(&path, "[realms]\nX = {\n kdc = 192.0.2.1\n}\n").unwrap();
+        write(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), TEXT);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! What is said on a new connection before it is sealed: the SASL bind (RFC 4513 5.2, RFC 4752), and for a server known
 //! by address alone the question for its name.
 
-use entra_krb5::gss::{self, Initiator, Step};
+use entra_krb5::gss::{self, Initiator, Source, Step};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::ber::{self, Parsed};
@@ -51,26 +51,26 @@ pub(super) enum BindError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// Binds with the ticket in `ccache` to the service `principal`. Gives the context and the longest frame that the server
+/// Binds with a ticket from `source` to the service `principal`. Gives the context and the longest frame that the server
 /// takes; everything after this is sealed. An unknown `principal` is noticed before anything is sent.
 ///
 /// # Errors
 /// [`BindError`]; the connection is of no more use unless it was [`gss::ErrorKind::UnknownService`].
 pub(super) async fn bind<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    ccache: &str,
+    source: &Source,
     principal: &str,
 ) -> Result<(gss::Context, u32), BindError> {
     let mut talk = Talk { stream, buffer: Vec::new(), message_id: 0 };
-    let (ccache, principal) = (ccache.to_owned(), principal.to_owned());
-    // The first step may ask the KDC for the service ticket, which blocks.
-    let first = tokio::task::spawn_blocking(move || Initiator::new(&ccache, &principal)?.step(&[])).await??;
+    let (source, principal) = (source.clone(), principal.to_owned());
+    // Asking the KDC for the service ticket blocks.
+    let first = tokio::task::spawn_blocking(move || Initiator::start(&source, &principal)).await??;
     let mut step = first;
     let mut context = loop {
         match step {
             Step::Continue(initiator, token) => {
                 let answer = talk.bind_step(&token).await?.ok_or(BindError::Protocol("the bind ended too early"))?;
-                step = tokio::task::spawn_blocking(move || initiator.step(&answer)).await??;
+                step = initiator.step(&answer)?;
             }
             Step::Established(context, token) => {
                 let offer =

@@ -1,0 +1,89 @@
+//! Every refusal: its stable reason code for the log, and its one plain sentence for the person.
+
+use entra_wire::pam::{Code, Outcome};
+
+/// Why a login was not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    WrongPassword,
+    DirectoryUnreachable,
+    KdcUnreachable,
+    AccountDisabled,
+    AccountLocked,
+    AccountExpired,
+    MustChange,
+    PasswordExpired,
+    NotPermitted,
+    IdentityMismatch,
+    KdcNotVerified,
+    ClockSkew,
+    KdcPolicy,
+    KdcFailed,
+    Busy,
+    Internal,
+}
+
+impl Refusal {
+    /// The answer to the module.
+    pub(super) fn outcome(self) -> Outcome {
+        let (code, reason, message) = match self {
+            Self::WrongPassword => (Code::WrongPassword, "wrong-password", "The password is wrong."),
+            Self::DirectoryUnreachable => (
+                Code::Unavailable,
+                "directory-unreachable",
+                "The domain cannot be reached, so your account could not be checked. Try again later.",
+            ),
+            Self::KdcUnreachable => (
+                Code::Unavailable,
+                "kdc-unreachable",
+                "The domain cannot be reached, so your password could not be checked. Try again later.",
+            ),
+            Self::AccountDisabled => {
+                (Code::AccountExpired, "account-disabled", "Your account is disabled. Ask your administrator.")
+            }
+            Self::AccountLocked => (
+                Code::MaxTries,
+                "account-locked",
+                "Your account is locked after too many wrong passwords. Try again later.",
+            ),
+            Self::AccountExpired => {
+                (Code::AccountExpired, "account-expired", "Your account has expired. Ask your administrator.")
+            }
+            Self::MustChange => {
+                (Code::MustChange, "must-change-password", "You must change your password before you can log in.")
+            }
+            Self::PasswordExpired => {
+                (Code::MustChange, "password-expired", "Your password has expired and must be changed.")
+            }
+            Self::NotPermitted => {
+                (Code::Denied, "not-permitted", "Your account may not log in here. Ask your administrator.")
+            }
+            Self::IdentityMismatch => (
+                Code::Denied,
+                "identity-mismatch",
+                "The domain's answer was for another account. Ask your administrator.",
+            ),
+            Self::KdcNotVerified => (
+                Code::Unavailable,
+                "kdc-not-verified",
+                "The domain's answer could not be verified, so you were not logged in. Ask your administrator.",
+            ),
+            Self::ClockSkew => (
+                Code::Unavailable,
+                "clock-skew",
+                "The clocks of this computer and of the domain differ too much. Ask your administrator.",
+            ),
+            Self::KdcPolicy => {
+                (Code::Denied, "kdc-policy", "The domain does not let you log in at this computer or at this hour.")
+            }
+            Self::KdcFailed => (
+                Code::Failed,
+                "kdc-failed",
+                "The domain could not check your password. The system's log has the reason.",
+            ),
+            Self::Busy => (Code::Unavailable, "busy", "Too many logins at once. Try again."),
+            Self::Internal => (Code::Failed, "internal", "Something went wrong. The system's log has the reason."),
+        };
+        Outcome { code, reason: reason.to_owned(), message: message.to_owned(), env: Vec::new() }
+    }
+}

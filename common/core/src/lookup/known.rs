@@ -1,0 +1,96 @@
+//! What is known of the domains without asking them: their names and SIDs, remembered across restarts, so that
+//! `AADDS\alice` resolves from the store while the network is away.
+
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::directory::DomainInfo;
+use crate::types::{DomainId, NameForm, fold};
+
+use super::{Lookup, Query};
+
+/// The names under which the configured domains are known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KnownNames {
+    /// DNS name and, once met, NetBIOS name.
+    domains: Vec<(DomainId, Option<String>)>,
+}
+
+impl KnownNames {
+    /// The account that a name form speaks of, folded, and the domain that it names. The outer `None`: it names a
+    /// domain that is not ours.
+    pub(super) fn account(&self, form: &NameForm) -> Option<(Option<&str>, String)> {
+        match form {
+            NameForm::Short(account) => Some((None, fold(account))),
+            NameForm::DownLevel { domain, account } | NameForm::At { account, suffix: domain } => {
+                let wanted = fold(domain);
+                let known = self.domains.iter().find(|(dns, netbios)| {
+                    *dns == wanted || netbios.as_deref().is_some_and(|netbios| fold(netbios) == wanted)
+                })?;
+                Some((Some(&known.0), fold(account)))
+            }
+        }
+    }
+}
+
+/// The only element, if there is exactly one: a name that two domains hold is never guessed.
+pub(super) fn only<T>(mut found: Vec<T>) -> Option<T> {
+    if found.len() == 1 { found.pop() } else { None }
+}
+
+impl Lookup {
+    pub(super) fn known_names(&self) -> KnownNames {
+        KnownNames {
+            domains: self
+                .domains
+                .iter()
+                .map(|domain| (domain.config.name.clone(), domain.info().map(|info| info.netbios)))
+                .collect(),
+        }
+    }
+
+    /// The queries that name an account together with its domain, and the short one where there is one domain only.
+    pub(super) fn qualified_names(&self, domain: &str, sam: &str) -> Vec<Query> {
+        let sam = fold(sam);
+        let mut keys = vec![Query::Name(format!("{sam}@{domain}")), Query::Name(format!("{domain}\\{sam}"))];
+        if let Some(info) = self.domain(domain).and_then(super::DomainContext::info) {
+            let netbios = fold(&info.netbios);
+            keys.push(Query::Name(format!("{netbios}\\{sam}")));
+            keys.push(Query::Name(format!("{sam}@{netbios}")));
+        }
+        if self.domains.len() == 1 && !self.is_reserved_group(&sam) {
+            keys.push(Query::Name(sam));
+        }
+        keys
+    }
+}
+
+/// The file that remembers [`DomainInfo`] across restarts.
+#[derive(Clone, Debug)]
+pub(super) struct Acquaintances {
+    path: PathBuf,
+}
+
+impl Acquaintances {
+    pub(super) fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// What was remembered; nothing where the file is missing or damaged (the domains will be met again).
+    pub(super) fn load(&self) -> Vec<DomainInfo> {
+        let Ok(text) = std::fs::read(&self.path) else { return Vec::new() };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            log::warn!("{} is damaged and will be written anew: {error}", self.path.display());
+            Vec::new()
+        })
+    }
+
+    /// Replaces the file as a whole.
+    pub(super) fn save(&self, known: &[DomainInfo]) -> Result<(), Error> {
+        let text = serde_json::to_vec_pretty(known).map_err(|error| Error::Io(error.to_string()))?;
+        let fresh = self.path.with_extension("new");
+        std::fs::write(&fresh, text)?;
+        std::fs::rename(&fresh, &self.path)?;
+        Ok(())
+    }
+}

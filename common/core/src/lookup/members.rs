@@ -1,0 +1,101 @@
+//! The members of a group: read only when the group itself is asked for by name.
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::store::{IdentityStore, Member, Stored};
+use crate::types::{Entry, GroupRecord, Sid};
+
+use super::known::KnownNames;
+use super::resolve::{Subject, Work};
+use super::shelf::Shelf;
+use super::writes::Write;
+use super::{Freshness, Lookup, Query};
+
+/// The direct members of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberList {
+    /// The group.
+    pub group: Sid,
+    /// Its direct members.
+    pub members: Vec<Member>,
+}
+
+impl MemberList {
+    /// Canonical names of the members that are users, sorted.
+    pub fn user_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            self.members.iter().filter(|member| !member.is_group).map(|member| member.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Subject for MemberList {
+    fn shelf(lookup: &Lookup) -> &Shelf<Self> {
+        &lookup.members
+    }
+
+    fn keys(&self, _: &Lookup) -> Vec<Query> {
+        vec![Query::Sid(self.group.clone())]
+    }
+
+    fn load(store: &IdentityStore, query: &Query, _: &KnownNames) -> Result<Option<Stored<Self>>, Error> {
+        let Query::Sid(group) = query else { return Ok(None) };
+        let stored = store.members_of(group)?;
+        Ok(stored.map(|stored| Stored {
+            value: Self { group: group.clone(), members: stored.value },
+            fetched: stored.fetched,
+        }))
+    }
+
+    fn fetch(lookup: Arc<Lookup>, query: Query) -> Work<Option<Self>> {
+        Box::pin(async move {
+            let Some(group) = lookup.resolve::<GroupRecord>(query.clone(), Freshness::Cached).await? else {
+                return Ok(None);
+            };
+            let mut group = group.value;
+            let Some(domain) = lookup.domain(&group.domain) else { return Ok(None) };
+            let info = lookup.learn(domain).await?;
+            let mut entries = domain.directory.members(&group.dn).await;
+            if matches!(entries, Err(Error::Protocol(_))) {
+                // The object has moved, or is gone: its SID finds it.
+                let Some(moved) = lookup.resolve::<GroupRecord>(query, Freshness::Fresh).await? else {
+                    return Ok(None);
+                };
+                group = moved.value;
+                entries = domain.directory.members(&group.dn).await;
+            }
+            let mut users = Vec::new();
+            let mut members = Vec::new();
+            for entry in entries? {
+                match entry {
+                    Entry::User(entry) => users.extend(lookup.mint_user(domain, &info, *entry).map(Arc::new)),
+                    Entry::Group(entry) => {
+                        members.extend(lookup.mint_group(domain, &info, *entry).map(|group| Member {
+                            sid: group.sid,
+                            name: group.name,
+                            is_group: true,
+                        }));
+                    }
+                }
+            }
+            members.extend(users.iter().map(|user| Member {
+                sid: user.sid.clone(),
+                name: user.name.clone(),
+                is_group: false,
+            }));
+            // What came along is worth keeping on disk; memory keeps whom somebody asks for.
+            lookup.writes.push(Write::Users(users, lookup.now()));
+            Ok(Some(Self { group: group.sid.clone(), members }))
+        })
+    }
+
+    fn write(this: &Arc<Self>, now: u64) -> Write {
+        Write::Members(this.group.clone(), this.members.clone(), now)
+    }
+
+    fn removal(&self) -> Option<Write> {
+        None
+    }
+}

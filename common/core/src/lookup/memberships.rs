@@ -1,0 +1,102 @@
+//! The groups of a user: tokenGroups, by SID; the names come behind.
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::config::IdMapping;
+use crate::store::{IdentityStore, Stored};
+use crate::types::{GroupRecord, Sid, UserRecord};
+
+use super::known::KnownNames;
+use super::resolve::{Subject, Work};
+use super::shelf::Shelf;
+use super::writes::Write;
+use super::{Freshness, Lookup, Query};
+
+/// All groups of one user, nested ones included (MS-ADTS 3.1.1.4.5.19, tokenGroups).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memberships {
+    /// The user.
+    pub user: Sid,
+    /// The groups: SIDs of domains only, no well-known and no BUILTIN ones.
+    pub groups: Vec<Sid>,
+}
+
+impl Subject for Memberships {
+    fn shelf(lookup: &Lookup) -> &Shelf<Self> {
+        &lookup.memberships
+    }
+
+    fn keys(&self, _: &Lookup) -> Vec<Query> {
+        vec![Query::Sid(self.user.clone())]
+    }
+
+    fn load(store: &IdentityStore, query: &Query, _: &KnownNames) -> Result<Option<Stored<Self>>, Error> {
+        let Query::Sid(user) = query else { return Ok(None) };
+        let stored = store.groups_of_user(user)?;
+        Ok(stored
+            .map(|stored| Stored { value: Self { user: user.clone(), groups: stored.value }, fetched: stored.fetched }))
+    }
+
+    fn fetch(lookup: Arc<Lookup>, query: Query) -> Work<Option<Self>> {
+        Box::pin(async move {
+            let Some(user) = lookup.resolve::<UserRecord>(query.clone(), Freshness::Cached).await? else {
+                return Ok(None);
+            };
+            let groups = match token_groups(&lookup, &user.value).await {
+                Ok(groups) if !groups.is_empty() => groups,
+                // Nobody is in no group at all: the object has moved, or is gone. Its SID finds it.
+                Ok(_) | Err(Error::Protocol(_)) => match lookup.resolve::<UserRecord>(query, Freshness::Fresh).await? {
+                    Some(user) => token_groups(&lookup, &user.value).await?,
+                    None => return Ok(None),
+                },
+                Err(error) => return Err(error),
+            };
+            lookup.prefetch_groups(&groups);
+            Ok(Some(Self { user: user.value.sid.clone(), groups }))
+        })
+    }
+
+    fn write(this: &Arc<Self>, now: u64) -> Write {
+        Write::Memberships(this.user.clone(), this.groups.clone(), now)
+    }
+
+    fn removal(&self) -> Option<Write> {
+        None
+    }
+}
+
+async fn token_groups(lookup: &Lookup, user: &UserRecord) -> Result<Vec<Sid>, Error> {
+    let domain =
+        lookup.domain(&user.domain).ok_or_else(|| Error::Config(format!("{} is not configured", user.domain)))?;
+    let mut groups = domain.directory.token_groups(&user.dn).await?;
+    groups.retain(Sid::is_of_a_domain);
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(groups)
+}
+
+impl Lookup {
+    /// The gids of a user's groups, without the primary one, in ascending order. Computed; only with the mapping
+    /// `rfc2307` are the groups themselves needed.
+    ///
+    /// # Errors
+    /// As [`Lookup::group`], with the mapping `rfc2307` only.
+    pub async fn group_ids(self: &Arc<Self>, user: &UserRecord, memberships: &Memberships) -> Result<Vec<u32>, Error> {
+        let by_attribute =
+            self.domain(&user.domain).is_some_and(|domain| domain.config.id_mapping == IdMapping::Rfc2307);
+        let mut ids = Vec::with_capacity(memberships.groups.len());
+        if by_attribute {
+            for sid in &memberships.groups {
+                let group = self.resolve::<GroupRecord>(Query::Sid(sid.clone()), Freshness::Cached).await?;
+                ids.extend(group.map(|group| group.value.gid));
+            }
+        } else {
+            ids.extend(memberships.groups.iter().filter_map(|sid| self.mapper.id_of(sid)));
+        }
+        ids.retain(|id| *id != user.gid);
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+}

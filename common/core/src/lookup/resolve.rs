@@ -1,0 +1,172 @@
+//! The one algorithm of every lookup: memory, store, directory.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::Error;
+use crate::control::Source;
+use crate::store::{IdentityStore, Stored};
+
+use super::known::KnownNames;
+use super::shelf::{Dated, Found, Shelf};
+use super::writes::Write;
+use super::{Answer, Freshness, Lookup, Query};
+
+/// A future that a flight can own.
+pub(super) type Work<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+/// A kind of answer: what the algorithm needs to know of it.
+pub(super) trait Subject: Sized + Send + Sync + 'static {
+    /// Where answers of this kind are kept in memory.
+    fn shelf(lookup: &Lookup) -> &Shelf<Self>;
+
+    /// The query under which flights and negative answers are kept: an id becomes the SID that it is computed from.
+    /// `None` where the query cannot name one of ours.
+    fn normalise(lookup: &Lookup, query: Query) -> Option<Query> {
+        let _ = lookup;
+        Some(query)
+    }
+
+    /// Every query that this answer answers.
+    fn keys(&self, lookup: &Lookup) -> Vec<Query>;
+
+    /// From the disk.
+    fn load(store: &IdentityStore, query: &Query, names: &KnownNames) -> Result<Option<Stored<Self>>, Error>;
+
+    /// From the directory.
+    fn fetch(lookup: Arc<Lookup>, query: Query) -> Work<Option<Self>>;
+
+    /// What to write behind the reply.
+    fn write(this: &Arc<Self>, now: u64) -> Write;
+
+    /// What to write when the directory says that there is none any more.
+    fn removal(&self) -> Option<Write>;
+}
+
+impl Lookup {
+    pub(super) async fn resolve<T: Subject>(
+        self: &Arc<Self>,
+        query: Query,
+        freshness: Freshness,
+    ) -> Result<Option<Answer<T>>, Error> {
+        self.counters.lookups.fetch_add(1, Ordering::Relaxed);
+        if self.domains.is_empty() {
+            return Ok(None);
+        }
+        let Some(query) = T::normalise(self, query) else { return Ok(None) };
+        let now = self.now();
+        let absent = T::shelf(self).is_absent(&query, now);
+        // What is known to be gone may still be on its way out of the store: that is not asked then.
+        let known = if absent { T::shelf(self).get(&query) } else { self.known::<T>(&query).await };
+        if freshness == Freshness::Cached {
+            if let Some((value, fetched)) = &known {
+                self.counters.hits.fetch_add(1, Ordering::Relaxed);
+                let fresh = now.saturating_sub(*fetched) < self.settings.cache_ttl.as_secs();
+                if !fresh {
+                    let (lookup, query) = (Arc::clone(self), query);
+                    tokio::spawn(async move { drop(lookup.ask::<T>(query).await) });
+                }
+                let source = if fresh { Source::Cache } else { Source::Stale };
+                return Ok(Some(Answer { value: Arc::clone(value), source, fetched: *fetched }));
+            }
+            if absent {
+                self.counters.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(None);
+            }
+        }
+        let asked = tokio::time::timeout(self.settings.deadline, self.ask::<T>(query)).await;
+        match asked.unwrap_or_else(|_| Err(Error::Offline("the directory did not answer in time".into()))) {
+            Ok(found) => Ok(found.map(|value| Answer { value, source: Source::Directory, fetched: now })),
+            Err(error) => match known {
+                Some((value, fetched)) => {
+                    log::debug!("an older answer is served: {error}");
+                    Ok(Some(Answer { value, source: Source::Stale, fetched }))
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    /// What memory or disk hold, whatever its age.
+    pub(super) async fn cached<T: Subject>(self: &Arc<Self>, query: &Query) -> Option<Answer<T>> {
+        let query = T::normalise(self, query.clone())?;
+        let (value, fetched) = self.known::<T>(&query).await?;
+        let fresh = self.now().saturating_sub(fetched) < self.settings.cache_ttl.as_secs();
+        Some(Answer { value, source: if fresh { Source::Cache } else { Source::Stale }, fetched })
+    }
+
+    /// Remembers an answer of the directory, in memory at once and on disk behind it.
+    pub(super) fn remember<T: Subject>(&self, value: T) -> Arc<T> {
+        let value = Arc::new(value);
+        let now = self.now();
+        T::shelf(self).put(value.keys(self), &value, now);
+        self.writes.push(T::write(&value, now));
+        value
+    }
+
+    async fn known<T: Subject>(&self, query: &Query) -> Option<Dated<T>> {
+        if let Some(dated) = T::shelf(self).get(query) {
+            return Some(dated);
+        }
+        let names = self.known_names();
+        let asked = query.clone();
+        match self.with_store(move |store| T::load(store, &asked, &names)).await {
+            Ok(stored) => {
+                let stored = stored?;
+                let value = Arc::new(stored.value);
+                let mut keys = value.keys(self);
+                keys.push(query.clone());
+                T::shelf(self).put(keys, &value, stored.fetched);
+                Some((value, stored.fetched))
+            }
+            Err(error) => {
+                log::warn!("the store could not be read, the directory is asked: {error}");
+                None
+            }
+        }
+    }
+
+    /// Asks the directory, once for all who ask the same.
+    async fn ask<T: Subject>(self: &Arc<Self>, query: Query) -> Result<Found<T>, Error> {
+        let lookup = Arc::clone(self);
+        let key = query.clone();
+        T::shelf(self)
+            .flights
+            .run(key, move || {
+                Box::pin(async move {
+                    let fetched = T::fetch(Arc::clone(&lookup), query.clone()).await?;
+                    let Some(value) = fetched else {
+                        lookup.set_absent::<T>(query);
+                        return Ok(None);
+                    };
+                    let value = lookup.remember(value);
+                    T::shelf(&lookup).put(vec![query], &value, lookup.now());
+                    Ok(Some(value))
+                })
+            })
+            .await
+    }
+
+    /// Remembers that the directory knows nothing by this key, and forgets what was known under it.
+    pub(super) fn set_absent<T: Subject>(&self, query: Query) {
+        let shelf = T::shelf(self);
+        let until = self.now() + self.settings.negative_ttl.as_secs();
+        if let Some((value, _)) = shelf.get(&query) {
+            let keys = value.keys(self);
+            shelf.forget(&keys);
+            shelf.forget(std::slice::from_ref(&query));
+            // A name that is gone may have been changed; with a SID, the account is gone under every name.
+            if matches!(query, Query::Sid(_)) {
+                for key in keys {
+                    shelf.put_absent(key, until);
+                }
+            }
+            if let Some(write) = value.removal() {
+                self.writes.push(write);
+            }
+        }
+        shelf.put_absent(query, until);
+    }
+}

@@ -1,0 +1,92 @@
+//! The memory of one kind of answer: positive and negative apart, so that a flood of unknown names evicts nobody.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+
+use super::Query;
+use super::flight::Flights;
+
+/// Keys of positive answers in memory: about 10,000 accounts under several names each. The disk holds the rest.
+const MAX_POSITIVE: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+/// Keys that are known to name nothing.
+const MAX_NEGATIVE: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+
+/// What a flight brings back.
+pub(super) type Found<T> = Option<Arc<T>>;
+
+/// A value, and when the directory gave it (Unix seconds).
+pub(super) type Dated<T> = (Arc<T>, u64);
+
+/// Memory and flights of one kind of answer.
+pub(super) struct Shelf<T> {
+    positive: Mutex<LruCache<Query, Dated<T>>>,
+    /// Until when each key is known to name nothing.
+    negative: Mutex<LruCache<Query, u64>>,
+    pub(super) flights: Flights<Query, Found<T>>,
+}
+
+impl<T: Send + Sync + 'static> Shelf<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            positive: Mutex::new(LruCache::new(MAX_POSITIVE)),
+            negative: Mutex::new(LruCache::new(MAX_NEGATIVE)),
+            flights: Flights::new(),
+        }
+    }
+
+    pub(super) fn get(&self, key: &Query) -> Option<Dated<T>> {
+        lock(&self.positive).get(key).cloned()
+    }
+
+    /// Remembers a value under all of its keys, and that none of them names nothing.
+    pub(super) fn put(&self, keys: Vec<Query>, value: &Arc<T>, fetched: u64) {
+        let mut negative = lock(&self.negative);
+        for key in &keys {
+            negative.pop(key);
+        }
+        drop(negative);
+        let mut positive = lock(&self.positive);
+        for key in keys {
+            positive.put(key, (Arc::clone(value), fetched));
+        }
+    }
+
+    pub(super) fn forget(&self, keys: &[Query]) {
+        let mut positive = lock(&self.positive);
+        for key in keys {
+            positive.pop(key);
+        }
+    }
+
+    pub(super) fn put_absent(&self, key: Query, until: u64) {
+        lock(&self.negative).put(key, until);
+    }
+
+    pub(super) fn is_absent(&self, key: &Query, now: u64) -> bool {
+        let mut negative = lock(&self.negative);
+        match negative.get(key) {
+            Some(until) if *until > now => true,
+            Some(_) => {
+                negative.pop(key);
+                false
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        lock(&self.positive).clear();
+        lock(&self.negative).clear();
+    }
+
+    /// Keys in memory: positive, negative.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (lock(&self.positive).len() as u64, lock(&self.negative).len() as u64)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

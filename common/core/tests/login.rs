@@ -1,0 +1,168 @@
+//! Logins against a directory and a KDC in memory: every verdict, as PAM and the person see it.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Test code.
+
+mod support;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use entra_core::auth::{AuthAnswer, KdcVerdict, Login, PasswordPipe};
+use entra_core::types::AccountState;
+use entra_wire::pam::{Code, Context, Outcome};
+use support::{ALICE_UID, FakeDirectory, FakeKdc, Host};
+
+fn context(user: &str) -> Context<'_> {
+    Context { user, service: "sshd", rhost: "192.0.2.1", tty: "ssh", flags: 0 }
+}
+
+fn pipe() -> PasswordPipe {
+    PasswordPipe(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()))
+}
+
+async fn authenticate(host: &Host, kdc: &Arc<FakeKdc>, user: &str) -> Outcome {
+    Login::new(host.start(), kdc.clone()).authenticate(&context(user), pipe()).await
+}
+
+async fn account(host: &Host, user: &str) -> Outcome {
+    Login::new(host.start(), FakeKdc::saying(KdcVerdict::Success)).account(&context(user)).await
+}
+
+fn normal() -> AccountState {
+    AccountState { control: 0x200, password_last_set: 1, ..AccountState::default() }
+}
+
+#[tokio::test]
+async fn a_right_password_leaves_a_ticket_that_the_session_finds() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let kdc = FakeKdc::saying(KdcVerdict::Success);
+    let login = Login::new(host.start(), kdc.clone());
+    let outcome = login.authenticate(&context("alice@contoso.com"), pipe()).await;
+    assert_eq!(outcome.code, Code::Success);
+    assert_eq!(outcome.env, ["KRB5CCNAME=FILE:/tmp/krb5cc_other"]);
+    assert_eq!(login.session(&context("alice")).await.env, outcome.env);
+
+    let asked = kdc.asked.lock().unwrap();
+    assert_eq!(asked.len(), 1);
+    assert_eq!((asked[0].realm.as_str(), asked[0].principal.as_str()), ("AADDS.CONTOSO.COM", "Alice@contoso.com"));
+    assert_eq!(asked[0].expected_sid, support::sid(1103));
+    let target = asked[0].ccache.as_ref().unwrap();
+    assert_eq!((target.uid, target.name.as_str()), (ALICE_UID, "FILE:/tmp/krb5cc_674001103"));
+}
+
+#[tokio::test]
+async fn a_user_without_upn_is_asked_for_by_name_and_realm() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let kdc = FakeKdc::saying(KdcVerdict::Success);
+    assert_eq!(authenticate(&host, &kdc, "bob").await.code, Code::Success);
+    assert_eq!(kdc.asked.lock().unwrap()[0].principal, "bob@AADDS.CONTOSO.COM");
+}
+
+#[tokio::test]
+async fn every_verdict_has_its_code_and_reason() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let why = || "because".to_owned();
+    let cases = [
+        (KdcVerdict::WrongPassword, Code::WrongPassword, "wrong-password"),
+        (KdcVerdict::PasswordExpired { proven: false }, Code::WrongPassword, "wrong-password"),
+        (KdcVerdict::PasswordExpired { proven: true }, Code::MustChange, "password-expired"),
+        (KdcVerdict::IdentityMismatch, Code::Denied, "identity-mismatch"),
+        (KdcVerdict::UnknownPrincipal, Code::Denied, "identity-mismatch"),
+        (KdcVerdict::KdcNotVerified(why()), Code::Unavailable, "kdc-not-verified"),
+        (KdcVerdict::ClockSkew(why()), Code::Unavailable, "clock-skew"),
+        (KdcVerdict::Unreachable(why()), Code::Unavailable, "kdc-unreachable"),
+        (KdcVerdict::Policy, Code::Denied, "kdc-policy"),
+        (KdcVerdict::Failed(why()), Code::Failed, "kdc-failed"),
+    ];
+    for (verdict, code, reason) in cases {
+        let outcome = authenticate(&host, &FakeKdc::saying(verdict.clone()), "alice").await;
+        assert_eq!((outcome.code, outcome.reason.as_str()), (code, reason), "{verdict:?}");
+        assert!(outcome.message.ends_with('.') && outcome.env.is_empty(), "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn revoked_is_explained_by_the_account() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let cases = [
+        (AccountState { control: 0x202, ..normal() }, Code::AccountExpired, "account-disabled"),
+        (AccountState { account_expires: 1, ..normal() }, Code::AccountExpired, "account-expired"),
+        (AccountState { computed: 0x10, ..normal() }, Code::MaxTries, "account-locked"),
+        (normal(), Code::MaxTries, "account-locked"),
+    ];
+    for (state, code, reason) in cases {
+        host.directory.set_state("Alice", state);
+        let outcome = authenticate(&host, &FakeKdc::saying(KdcVerdict::Revoked), "alice").await;
+        assert_eq!((outcome.code, outcome.reason.as_str()), (code, reason));
+    }
+}
+
+#[tokio::test]
+async fn without_the_directory_nobody_is_let_in_and_nobody_is_called_unknown() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    let kdc = FakeKdc::saying(KdcVerdict::Success);
+    let login = Login::new(lookup, kdc.clone());
+    assert_eq!(login.account(&context("alice")).await.code, Code::Success);
+    host.directory.cut();
+    for user in ["alice", "bob"] {
+        assert_eq!(login.authenticate(&context(user), pipe()).await.code, Code::Unavailable, "{user}");
+    }
+    assert!(kdc.asked.lock().unwrap().is_empty(), "a password was sent although the directory is away");
+}
+
+#[tokio::test]
+async fn unknown_users_are_no_business_of_ours() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let kdc = FakeKdc::saying(KdcVerdict::Success);
+    for user in ["nobody", "root", "local", ""] {
+        assert_eq!(authenticate(&host, &kdc, user).await.code, Code::UnknownUser, "{user}");
+        assert_eq!(account(&host, user).await.code, Code::UnknownUser, "{user}");
+    }
+    assert!(kdc.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_account_phase_judges_the_state() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let cases = [
+        (normal(), Code::Success),
+        (AccountState { control: 0x202, ..normal() }, Code::AccountExpired),
+        (AccountState { account_expires: 1, ..normal() }, Code::AccountExpired),
+        (AccountState { computed: 0x10, ..normal() }, Code::MaxTries),
+        (AccountState { password_last_set: 0, ..normal() }, Code::MustChange),
+        (AccountState { computed: 0x80_0000, ..normal() }, Code::MustChange),
+    ];
+    for (state, code) in cases {
+        host.directory.set_state("Alice", state);
+        assert_eq!(account(&host, "alice").await.code, code, "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn permit_lets_in_members_only_and_at_once_when_they_leave() {
+    let options =
+        format!("[domains.\"{}\".access]\ndefault = \"deny\"\npermit = [\"Linux Admins\"]\n", support::DOMAIN);
+    let host = Host::new(FakeDirectory::with_people(), &options);
+    let login = Login::new(host.start(), FakeKdc::saying(KdcVerdict::Success));
+    assert_eq!(login.account(&context("alice")).await.code, Code::Success);
+    assert_eq!(login.account(&context("bob")).await.code, Code::Denied);
+    host.directory.leave("Alice", 1200);
+    assert_eq!(login.account(&context("alice")).await.code, Code::Denied);
+}
+
+#[tokio::test]
+async fn a_broker_that_fails_is_no_wrong_password() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let kdc = FakeKdc::saying(KdcVerdict::Success);
+    for (error, code) in [
+        (entra_core::Error::Offline("deadline".into()), Code::Unavailable),
+        (entra_core::Error::Busy("full".into()), Code::Unavailable),
+        (entra_core::Error::Io("gone".into()), Code::Failed),
+    ] {
+        *kdc.answer.lock().unwrap() = Err(error);
+        assert_eq!(authenticate(&host, &kdc, "alice").await.code, code);
+    }
+    *kdc.answer.lock().unwrap() = Ok(AuthAnswer { verdict: KdcVerdict::Success, ccache: None });
+    assert_eq!(authenticate(&host, &kdc, "alice").await.env, Vec::<String>::new());
+}

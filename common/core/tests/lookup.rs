@@ -1,0 +1,234 @@
+//! Lookups against a directory in memory: what a user of the host would notice.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Test code.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entra_core::Error;
+use entra_core::control::Source;
+use entra_core::lookup::{Freshness, Lookup, Query};
+use entra_core::types::UserRecord;
+use support::{ALICE_UID, FakeDirectory, Host, sid};
+
+async fn user(lookup: &Arc<Lookup>, name: &str) -> Option<UserRecord> {
+    let answer = lookup.user(Query::name(name), Freshness::Cached).await.unwrap();
+    answer.map(|answer| (*answer.value).clone())
+}
+
+/// Writes come behind the replies; a flush of nobody waits for them.
+async fn settle(lookup: &Arc<Lookup>) {
+    lookup.flush(Some("nobody@nowhere")).await.unwrap();
+}
+
+const FORMS: [&str; 7] = [
+    "alice",
+    "ALICE",
+    "alice@contoso.com",
+    "AADDS\\alice",
+    "aadds.contoso.com\\Alice",
+    "alice@aadds.contoso.com",
+    "alice@AADDS",
+];
+
+#[tokio::test]
+async fn every_name_form_means_the_same_user() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    for form in FORMS {
+        let alice = user(&lookup, form).await.unwrap_or_else(|| panic!("{form} names nobody"));
+        assert_eq!((alice.name.as_str(), alice.uid, alice.gid), ("alice", ALICE_UID, 674_000_513), "{form}");
+        assert_eq!((alice.home.as_str(), alice.gecos.as_str()), ("/home/alice", "Alice Example"));
+    }
+    for query in [Query::Id(ALICE_UID), Query::Sid(sid(1103))] {
+        let answer = lookup.user(query, Freshness::Cached).await.unwrap().unwrap();
+        assert_eq!(answer.value.name, "alice");
+    }
+    for nobody in ["alice@other.example", "OTHER\\alice", "alic", ""] {
+        assert!(user(&lookup, nobody).await.is_none(), "{nobody}");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_without_network_still_answers_by_every_form() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    let alice = user(&lookup, "alice").await.unwrap();
+    let groups = lookup.memberships(&alice.sid, Freshness::Cached).await.unwrap().unwrap();
+    let ids = lookup.group_ids(&alice, &groups.value).await.unwrap();
+    settle(&lookup).await;
+    drop(lookup);
+
+    host.directory.cut();
+    host.pass(365 * 24 * 3600);
+    let lookup = host.start();
+    for form in FORMS {
+        assert_eq!(user(&lookup, form).await.map(|alice| alice.uid), Some(ALICE_UID), "{form}");
+    }
+    let by_uid = lookup.user(Query::Id(ALICE_UID), Freshness::Fresh).await.unwrap().unwrap();
+    assert_eq!(by_uid.source, Source::Stale);
+    let again = lookup.memberships(&alice.sid, Freshness::Cached).await.unwrap().unwrap();
+    assert_eq!(lookup.group_ids(&alice, &again.value).await.unwrap(), ids);
+}
+
+#[tokio::test]
+async fn an_outage_is_never_not_found() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert!(user(&lookup, "alice").await.is_some());
+    host.directory.cut();
+    for query in [Query::name("bob"), Query::Id(ALICE_UID + 1), Query::name("nobody")] {
+        let answer = lookup.user(query.clone(), Freshness::Cached).await;
+        assert!(matches!(answer, Err(Error::Offline(_))), "{query:?}: {answer:?}");
+    }
+    host.directory.mend();
+    assert!(user(&lookup, "bob").await.is_some());
+}
+
+#[tokio::test]
+async fn a_directory_that_says_nothing_is_left_within_the_deadline_and_cached_users_do_not_wait() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert!(user(&lookup, "alice").await.is_some());
+    *host.directory.slow.lock().unwrap() = Duration::from_secs(3600);
+    let answer = lookup.user(Query::name("bob"), Freshness::Cached).await;
+    assert!(matches!(answer, Err(Error::Offline(_))));
+    host.pass(2 * 3600);
+    let stale = lookup.user(Query::name("alice"), Freshness::Cached).await.unwrap().unwrap();
+    assert_eq!(stale.source, Source::Stale);
+}
+
+#[tokio::test]
+async fn a_deleted_user_goes_and_a_new_one_comes() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert!(user(&lookup, "alice").await.is_some());
+    assert!(user(&lookup, "carol").await.is_none());
+    host.directory.users.lock().unwrap().retain(|user| user.sam != "Alice");
+    host.directory.add_user(1105, "carol", None);
+    assert!(user(&lookup, "carol").await.is_none(), "the negative answer still lives");
+    host.pass(16);
+    assert!(user(&lookup, "carol").await.is_some());
+    assert!(lookup.user(Query::name("alice"), Freshness::Fresh).await.unwrap().is_none());
+    assert!(user(&lookup, "alice").await.is_none());
+    assert!(lookup.user(Query::Id(ALICE_UID), Freshness::Fresh).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn fifty_askers_cost_one_search() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert!(user(&lookup, "bob").await.is_some());
+    *host.directory.slow.lock().unwrap() = Duration::from_millis(50);
+    let before = host.directory.searches();
+    let mut askers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let lookup = Arc::clone(&lookup);
+        askers.spawn(async move { user(&lookup, "alice").await.is_some() });
+    }
+    while let Some(found) = askers.join_next().await {
+        assert!(found.unwrap());
+    }
+    assert_eq!(host.directory.searches() - before, 1);
+}
+
+#[tokio::test]
+async fn local_names_win() {
+    let directory = FakeDirectory::with_people();
+    directory.add_user(1300, "root", None);
+    directory.add_user(1301, "Local", None);
+    directory.add_group(1302, "staff");
+    let host = Host::new(directory, "");
+    let lookup = host.start();
+    for name in ["root", "local", "LOCAL", "AADDS\\local"] {
+        assert!(user(&lookup, name).await.is_none(), "{name}");
+    }
+    assert!(lookup.user(Query::Id(674_001_301), Freshness::Cached).await.unwrap().is_none());
+    for (short, rid) in [("sudo", 1201), ("staff", 1302)] {
+        assert!(lookup.group(Query::name(short), Freshness::Cached).await.unwrap().is_none(), "{short}");
+        let shown = lookup.group(Query::Id(674_000_000 + rid), Freshness::Cached).await.unwrap().unwrap();
+        assert_eq!(shown.value.name, format!("{short}@aadds.contoso.com"));
+        let asked = lookup.group(Query::name(&shown.value.name), Freshness::Cached).await.unwrap().unwrap();
+        assert_eq!(asked.value.gid, 674_000_000 + rid);
+        assert!(lookup.group(Query::name(short), Freshness::Cached).await.unwrap().is_none(), "{short} after its id");
+    }
+}
+
+#[tokio::test]
+async fn the_names_behind_many_groups_cost_one_search() {
+    let directory = FakeDirectory::with_people();
+    for rid in 2000..2150 {
+        directory.add_group(rid, &format!("team-{rid}"));
+        directory.join("bob", rid);
+    }
+    let host = Host::new(directory, "");
+    let lookup = host.start();
+    let bob = user(&lookup, "bob").await.unwrap();
+    let before = host.directory.searches();
+    let groups = lookup.memberships(&bob.sid, Freshness::Cached).await.unwrap().unwrap();
+    let ids = lookup.group_ids(&bob, &groups.value).await.unwrap();
+    assert_eq!(ids.len(), 150);
+    for id in ids {
+        let group = lookup.group(Query::Id(id), Freshness::Cached).await.unwrap().unwrap();
+        assert_eq!(group.value.name, format!("team-{}", id - 674_000_000));
+    }
+    assert_eq!(host.directory.searches() - before, 2, "tokenGroups, and one batch of names");
+}
+
+#[tokio::test]
+async fn a_revoked_membership_is_seen_by_who_asks_anew() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    let alice = user(&lookup, "alice").await.unwrap();
+    let before = lookup.memberships(&alice.sid, Freshness::Cached).await.unwrap().unwrap();
+    assert!(before.value.groups.contains(&sid(1200)));
+    host.directory.leave("Alice", 1200);
+    let cached = lookup.memberships(&alice.sid, Freshness::Cached).await.unwrap().unwrap();
+    assert!(cached.value.groups.contains(&sid(1200)));
+    let fresh = lookup.memberships(&alice.sid, Freshness::Fresh).await.unwrap().unwrap();
+    assert!(!fresh.value.groups.contains(&sid(1200)));
+}
+
+#[tokio::test]
+async fn members_are_read_only_when_the_group_is_asked_for() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    let group = lookup.group(Query::name("linux admins"), Freshness::Cached).await.unwrap().unwrap();
+    assert!(lookup.cached_members(&group.value.sid).await.is_none());
+    let members = lookup.members(&group.value.sid, Freshness::Cached).await.unwrap().unwrap();
+    assert_eq!(members.value.user_names(), ["alice"]);
+    assert!(lookup.cached_members(&group.value.sid).await.is_some());
+}
+
+#[tokio::test]
+async fn enumeration_is_off_unless_configured() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    assert!(host.start().list_users(b"").await.unwrap().records.is_empty());
+    let host = Host::new(FakeDirectory::with_people(), "enumerate = true\n");
+    let lookup = host.start();
+    let (mut names, mut cursor) = (Vec::new(), Vec::new());
+    loop {
+        let listing = lookup.list_users(&cursor).await.unwrap();
+        names.extend(listing.records.into_iter().map(|user| user.name));
+        cursor = listing.cursor;
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, ["alice", "bob"]);
+}
+
+#[tokio::test]
+async fn a_flush_forgets_answers_and_keeps_ids() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert!(user(&lookup, "alice").await.is_some());
+    settle(&lookup).await;
+    assert_eq!(lookup.flush(Some("AADDS\\alice")).await.unwrap(), 1);
+    host.directory.cut();
+    assert!(lookup.user(Query::name("alice"), Freshness::Cached).await.is_err());
+    host.directory.mend();
+    assert_eq!(user(&lookup, "alice").await.unwrap().uid, ALICE_UID);
+}

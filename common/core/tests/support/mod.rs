@@ -1,0 +1,274 @@
+//! A directory and a KDC in memory: fakes that keep state, for the use cases' tests.
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // Test code; each file uses its own part.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use entra_core::Error;
+use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, KdcVerdict, MachineTicket, PasswordPipe};
+use entra_core::config::{self, Config};
+use entra_core::directory::{Directory, DomainInfo, Health, Key, Page};
+use entra_core::idmap::IdMapper;
+use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
+use entra_core::store::{IdentityStore, SliceStore};
+use entra_core::types::{AccountState, Entry, GroupEntry, Sid, UserEntry, fold};
+
+pub const DOMAIN: &str = "aadds.contoso.com";
+pub const DOMAIN_SID: &str = "S-1-5-21-3623811015-3361044348-30300820";
+pub const ALICE_UID: u32 = 674_001_103;
+
+pub fn sid(rid: u32) -> Sid {
+    DOMAIN_SID.parse::<Sid>().unwrap().with_rid(rid).unwrap()
+}
+
+#[derive(Default)]
+pub struct FakeDirectory {
+    pub users: Mutex<Vec<UserEntry>>,
+    pub groups: Mutex<Vec<GroupEntry>>,
+    /// (member's DN, group's RID)
+    pub member_of: Mutex<Vec<(String, u32)>>,
+    pub away: AtomicBool,
+    pub searches: AtomicU64,
+    pub slow: Mutex<Duration>,
+}
+
+impl FakeDirectory {
+    pub fn with_people() -> Arc<Self> {
+        let directory = Self::default();
+        directory.add_user(1103, "Alice", Some("Alice@contoso.com"));
+        directory.add_user(1104, "bob", None);
+        directory.add_group(513, "Domain Users");
+        directory.add_group(1200, "Linux Admins");
+        directory.add_group(1201, "sudo");
+        directory.join("Alice", 1200);
+        Arc::new(directory)
+    }
+
+    pub fn add_user(&self, rid: u32, sam: &str, upn: Option<&str>) {
+        self.users.lock().unwrap().push(UserEntry {
+            sid: Some(sid(rid)),
+            guid: vec![rid as u8; 16],
+            dn: format!("CN={sam}"),
+            sam: sam.into(),
+            upn: upn.map(Into::into),
+            display_name: format!("{sam} Example"),
+            primary_group_rid: 513,
+            posix: None,
+            state: AccountState { control: 0x200, password_last_set: 1, ..AccountState::default() },
+        });
+    }
+
+    pub fn add_group(&self, rid: u32, sam: &str) {
+        self.groups.lock().unwrap().push(GroupEntry {
+            sid: Some(sid(rid)),
+            guid: vec![rid as u8; 16],
+            dn: format!("CN={sam}"),
+            sam: sam.into(),
+            group_type: i32::MIN | 2,
+            gid_number: None,
+        });
+    }
+
+    pub fn join(&self, sam: &str, group: u32) {
+        self.member_of.lock().unwrap().push((format!("CN={sam}"), group));
+    }
+
+    pub fn leave(&self, sam: &str, group: u32) {
+        self.member_of.lock().unwrap().retain(|(dn, rid)| (dn.as_str(), *rid) != (&format!("CN={sam}"), group));
+    }
+
+    pub fn set_state(&self, sam: &str, state: AccountState) {
+        let mut users = self.users.lock().unwrap();
+        users.iter_mut().find(|user| user.sam == sam).unwrap().state = state;
+    }
+
+    pub fn cut(&self) {
+        self.away.store(true, Ordering::SeqCst);
+    }
+
+    pub fn mend(&self) {
+        self.away.store(false, Ordering::SeqCst);
+    }
+
+    pub fn searches(&self) -> u64 {
+        self.searches.load(Ordering::SeqCst)
+    }
+
+    async fn search(&self) -> Result<(), Error> {
+        self.searches.fetch_add(1, Ordering::SeqCst);
+        let slow = *self.slow.lock().unwrap();
+        tokio::time::sleep(slow).await;
+        if self.away.load(Ordering::SeqCst) { Err(Error::Offline("the link is cut".into())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Directory for FakeDirectory {
+    async fn domain_info(&self) -> Result<DomainInfo, Error> {
+        self.search().await?;
+        Ok(DomainInfo {
+            sid: DOMAIN_SID.parse().unwrap(),
+            netbios: "AADDS".into(),
+            dns_name: DOMAIN.into(),
+            base_dn: "DC=aadds,DC=contoso,DC=com".into(),
+        })
+    }
+
+    async fn kdc(&self) -> Result<SocketAddr, Error> {
+        if self.away.load(Ordering::SeqCst) {
+            Err(Error::Offline("cut".into()))
+        } else {
+            Ok(([127, 0, 0, 1], 88).into())
+        }
+    }
+
+    fn health(&self) -> Health {
+        Health { searches: self.searches(), ..Health::default() }
+    }
+
+    async fn user(&self, key: &Key) -> Result<Option<UserEntry>, Error> {
+        self.search().await?;
+        let matches = |user: &UserEntry| match key {
+            Key::Sam(name) => fold(&user.sam) == fold(name),
+            Key::Upn(name) => user.upn.as_deref().is_some_and(|upn| fold(upn) == fold(name)),
+            Key::SamOrUpn { sam, upn } => {
+                fold(&user.sam) == fold(sam) || user.upn.as_deref().is_some_and(|own| fold(own) == fold(upn))
+            }
+            Key::Sid(sid) => user.sid.as_ref() == Some(sid),
+            Key::PosixId(_) => false,
+        };
+        Ok(self.users.lock().unwrap().iter().find(|user| matches(user)).cloned())
+    }
+
+    async fn group(&self, key: &Key) -> Result<Option<GroupEntry>, Error> {
+        self.search().await?;
+        let matches = |group: &GroupEntry| match key {
+            Key::Sam(name) => fold(&group.sam) == fold(name),
+            Key::Sid(sid) => group.sid.as_ref() == Some(sid),
+            _ => false,
+        };
+        Ok(self.groups.lock().unwrap().iter().find(|group| matches(group)).cloned())
+    }
+
+    async fn token_groups(&self, dn: &str) -> Result<Vec<Sid>, Error> {
+        self.search().await?;
+        let mut groups = vec!["S-1-5-32-545".parse().unwrap(), sid(513)];
+        groups
+            .extend(self.member_of.lock().unwrap().iter().filter(|(member, _)| member == dn).map(|(_, rid)| sid(*rid)));
+        Ok(groups)
+    }
+
+    async fn by_sids(&self, sids: &[Sid]) -> Result<Vec<Entry>, Error> {
+        self.search().await?;
+        let groups = self.groups.lock().unwrap();
+        let wanted = groups.iter().filter(|group| group.sid.as_ref().is_some_and(|sid| sids.contains(sid)));
+        Ok(wanted.map(|group| Entry::Group(Box::new(group.clone()))).collect())
+    }
+
+    async fn members(&self, dn: &str) -> Result<Vec<Entry>, Error> {
+        self.search().await?;
+        let group = self.groups.lock().unwrap().iter().find(|group| group.dn == dn).unwrap().sid.clone().unwrap();
+        let members = self.member_of.lock().unwrap();
+        let dns: Vec<_> = members.iter().filter(|(_, rid)| *rid == group.rid()).map(|(dn, _)| dn.clone()).collect();
+        let users = self.users.lock().unwrap();
+        Ok(users.iter().filter(|user| dns.contains(&user.dn)).map(|user| Entry::User(Box::new(user.clone()))).collect())
+    }
+
+    async fn users_page(&self, cursor: &[u8]) -> Result<Page<UserEntry>, Error> {
+        self.search().await?;
+        let users = self.users.lock().unwrap();
+        let at = cursor.first().map_or(0, |at| usize::from(*at));
+        let cursor = if at + 1 < users.len() { vec![at as u8 + 1] } else { Vec::new() };
+        Ok(Page { entries: users.get(at).cloned().into_iter().collect(), cursor })
+    }
+
+    async fn groups_page(&self, _: &[u8]) -> Result<Page<GroupEntry>, Error> {
+        self.search().await?;
+        Ok(Page { entries: self.groups.lock().unwrap().clone(), cursor: Vec::new() })
+    }
+}
+
+/// A KDC that answers what it is told to.
+pub struct FakeKdc {
+    pub answer: Mutex<Result<AuthAnswer, Error>>,
+    pub asked: Mutex<Vec<AuthRequest>>,
+}
+
+impl FakeKdc {
+    pub fn saying(verdict: KdcVerdict) -> Arc<Self> {
+        let ccache = (verdict == KdcVerdict::Success).then(|| "FILE:/tmp/krb5cc_other".to_owned());
+        Arc::new(Self { answer: Mutex::new(Ok(AuthAnswer { verdict, ccache })), asked: Mutex::new(Vec::new()) })
+    }
+}
+
+#[async_trait]
+impl Kdc for FakeKdc {
+    async fn machine_ticket(&self, _: &str, _: SocketAddr) -> Result<MachineTicket, Error> {
+        Ok(MachineTicket { expires: SystemTime::now() })
+    }
+
+    async fn authenticate(&self, request: AuthRequest, _: PasswordPipe) -> Result<AuthAnswer, Error> {
+        self.asked.lock().unwrap().push(request);
+        self.answer.lock().unwrap().clone()
+    }
+}
+
+/// A host with one domain, its files in a folder of its own.
+pub struct Host {
+    pub folder: PathBuf,
+    pub directory: Arc<FakeDirectory>,
+    pub time: Arc<AtomicU64>,
+    pub config: Config,
+}
+
+impl Host {
+    pub fn new(directory: Arc<FakeDirectory>, options: &str) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::SeqCst);
+        let folder = std::env::temp_dir().join(format!("entra-core-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("passwd"), "root:x:0:0::/root:/bin/sh\nlocal:x:1000:1000::/:/bin/sh\n").unwrap();
+        std::fs::write(folder.join("group"), "root:x:0:\nstaff:x:50:\n").unwrap();
+        let config = config::parse(&format!("[domains.\"{DOMAIN}\"]\n{options}")).unwrap();
+        Self { folder, directory, time: Arc::new(AtomicU64::new(1_800_000_000)), config }
+    }
+
+    /// Starts the lookups, as a daemon does; again over the same files for a restart.
+    pub fn start(&self) -> Arc<Lookup> {
+        let slices = SliceStore::open(&self.file("idmap.db")).unwrap();
+        let mapper = IdMapper::open(slices, &self.config.domains).unwrap();
+        let store = Arc::new(IdentityStore::open(&self.file("identity.db")).unwrap());
+        let directory: Arc<dyn Directory> = self.directory.clone();
+        let domains = vec![DomainContext::new(self.config.domains[0].clone(), directory)];
+        let settings = Settings {
+            cache_ttl: self.config.cache_ttl,
+            negative_ttl: self.config.negative_ttl,
+            deadline: Duration::from_millis(500),
+            reserved_groups: self.config.reserved_groups.clone(),
+            passwd: self.file("passwd"),
+            group: self.file("group"),
+            known_domains: self.file("domains.json"),
+        };
+        let time = Arc::clone(&self.time);
+        let clock: Clock = Arc::new(move || time.load(Ordering::SeqCst));
+        Lookup::new(domains, mapper, store, settings, clock).unwrap()
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.time.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        Path::new(&self.folder).join(name)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,16 @@
+//! The cases, one file per part of the product as its user meets it.
+
+mod groups;
+mod join;
+mod local;
+mod login;
+mod names;
+mod outage;
+mod packages;
+
+use crate::Case;
+
+/// All of them, in the order in which a host's life goes.
+pub fn all() -> Vec<Case> {
+    [packages::CASES, join::CASES, names::CASES, groups::CASES, login::CASES, local::CASES, outage::CASES].concat()
+}

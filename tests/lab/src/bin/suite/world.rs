@@ -1,0 +1,103 @@
+//! The suite's nodes, and how they come into the state that a case needs.
+
+use std::path::PathBuf;
+
+use entra_lab::{Lab, Node, Options, product};
+
+use crate::check;
+
+/// The lab of the suite.
+pub struct World {
+    /// The lab itself, to cut cables.
+    pub lab: Lab,
+    packages: PathBuf,
+}
+
+impl World {
+    /// Brings up the directory, two clients and the reference.
+    pub fn up(packages: PathBuf) -> Result<Self, String> {
+        product::packages(&packages)?;
+        let nodes = ["dc", "client", "client2", "sssd"].map(str::to_owned).to_vec();
+        entra_lab::down("suite")?;
+        let lab = Lab::up(&Options { name: "suite".into(), nodes })?;
+        Ok(Self { lab, packages })
+    }
+
+    /// Ends all of it.
+    pub fn down(self) -> Result<(), String> {
+        Ok(self.lab.down()?)
+    }
+
+    /// The domain controller.
+    pub fn dc(&self) -> Result<Node, String> {
+        Ok(self.lab.node("dc")?)
+    }
+
+    /// The reference: SSSD joined to the same directory.
+    pub fn reference(&self) -> Result<Node, String> {
+        Ok(self.lab.node("sssd")?)
+    }
+
+    /// The second client, pristine: nothing of ours installed.
+    pub fn pristine(&self) -> Result<Node, String> {
+        self.mend()?;
+        self.forget_computer("CLIENT2")?;
+        Ok(self.lab.renew("client2")?)
+    }
+
+    /// The second client with our packages, not joined.
+    pub fn installed(&self) -> Result<Node, String> {
+        let node = self.pristine()?;
+        product::install(&node, &self.packages)?;
+        Ok(node)
+    }
+
+    /// The second client, freshly joined; its daemon runs.
+    pub fn freshly_joined(&self) -> Result<Node, String> {
+        let node = self.installed()?;
+        check::status("entractl join", &product::join(&node)?, 0)?;
+        product::start_daemon(&node)?;
+        Ok(node)
+    }
+
+    /// The first client, joined, the daemon running, the directory reachable: shared by the cases that change nothing.
+    pub fn joined(&self) -> Result<Node, String> {
+        self.mend()?;
+        let node = self.lab.node("client")?;
+        if !node.outside_path("/usr/sbin/entrad").exists() {
+            product::install(&node, &self.packages)?;
+        }
+        if !node.outside_path("/etc/krb5.keytab").exists() {
+            check::status("entractl join", &product::join(&node)?, 0)?;
+        }
+        product::start_daemon(&node)?;
+        Ok(node)
+    }
+
+    /// Installs the packages on a node.
+    pub fn install(&self, node: &Node) -> Result<(), String> {
+        Ok(product::install(node, &self.packages).map(drop)?)
+    }
+
+    /// Puts the domain controller's cable in.
+    pub fn mend(&self) -> Result<(), String> {
+        if !self.lab.is_connected("dc")? {
+            self.lab.mend("dc")?;
+        }
+        Ok(())
+    }
+
+    /// Whether the directory has an account of this computer.
+    pub fn has_computer(&self, name: &str) -> Result<bool, String> {
+        let filter = format!("(sAMAccountName={name}$)");
+        let words = ["ldbsearch", "-H", "/var/lib/samba/private/sam.ldb", &filter, "dn"];
+        Ok(self.dc()?.must(&words)?.contains("dn: CN="))
+    }
+
+    fn forget_computer(&self, name: &str) -> Result<(), String> {
+        if self.has_computer(name)? {
+            self.dc()?.must(&["samba-tool", "computer", "delete", name])?;
+        }
+        Ok(())
+    }
+}
