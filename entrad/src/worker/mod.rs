@@ -1,11 +1,34 @@
 //! The worker: sockets, peer credentials, wiring, background tasks. Runs as the user `entra`, for ever.
+//!
+//! Nothing here decides: a request is read, its peer is checked, a use case of `entra_core` answers, the reply is
+//! written. Every connection has one request, a deadline, and a place in a bounded set.
+
+mod ctl;
+mod nss;
+mod pam;
+mod probe;
+#[allow(unsafe_code)] // FFI edge: SCM_RIGHTS, which tokio does not receive.
+mod receive;
+mod serve;
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use entra_core::auth::Kdc;
+use entra_core::Error;
+use entra_core::auth::{Kdc, Login};
 use entra_core::config::Config;
+use entra_core::directory::ldap::{LdapDirectory, Settings as LdapSettings};
+use entra_core::idmap::IdMapper;
+use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
+use entra_core::store::{IdentityStore, SliceStore};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Threads of the event loop: lookups are short and wait for the network, not for a processor.
+const THREADS: usize = 2;
+/// Longest wait for the tasks that are still answering when the daemon ends.
+const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// What the worker starts with; everything that needed root was done before.
 pub struct Startup {
@@ -29,7 +52,73 @@ pub struct Startup {
 ///
 /// # Errors
 /// When a store cannot be opened or the runtime cannot start.
-pub fn run(startup: Startup) -> Result<(), entra_core::Error> {
-    drop(startup);
-    Err(entra_core::Error::Config("not built yet".into()))
+pub fn run(startup: Startup) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("entrad")
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(serve(startup));
+    runtime.shutdown_timeout(SHUTDOWN);
+    result
+}
+
+async fn serve(startup: Startup) -> Result<(), Error> {
+    let Startup { config, nss, pam, ctl, kdc, state_dir, private_dir } = startup;
+    let kdc = kdc()?;
+    let lookup = wire(&config, &state_dir, &private_dir, &kdc)?;
+    let login = Arc::new(Login::new(Arc::clone(&lookup), kdc));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    serve::listen(nss, Arc::new(nss::Service::new(Arc::clone(&lookup))))?;
+    serve::listen(pam, Arc::new(pam::Service::new(login)))?;
+    serve::listen(ctl, Arc::new(ctl::Service::new(Arc::clone(&lookup))))?;
+    probe::start(&lookup);
+    tell("READY=1");
+    log::info!("entrad {} serves {} domain(s)", env!("CARGO_PKG_VERSION"), config.domains.len());
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tell("STOPPING=1");
+    log::info!("entrad ends");
+    Ok(())
+}
+
+/// Tells the service manager, where there is one; that it cannot be told stops nobody's logins.
+fn tell(state: &str) {
+    if let Err(error) = crate::notify::notify(state) {
+        log::warn!("the service manager could not be told {state}: {error}");
+    }
+}
+
+/// The one place where use cases meet their adapters.
+fn wire(
+    config: &Config,
+    state_dir: &std::path::Path,
+    private_dir: &std::path::Path,
+    kdc: &Arc<dyn Kdc>,
+) -> Result<Arc<Lookup>, Error> {
+    let slices = SliceStore::open(&state_dir.join("idmap.db"))?;
+    let mapper = IdMapper::open(slices, &config.domains)?;
+    let store = Arc::new(IdentityStore::open(&state_dir.join("identity.db"))?);
+    let mut domains = Vec::with_capacity(config.domains.len());
+    for domain in &config.domains {
+        let settings = LdapSettings::new(domain.clone(), private_dir, config.lookup_deadline);
+        let directory = Arc::new(LdapDirectory::new(settings, Arc::clone(kdc))?);
+        domains.push(DomainContext::new(domain.clone(), directory));
+    }
+    let settings = Settings {
+        cache_ttl: config.cache_ttl,
+        negative_ttl: config.negative_ttl,
+        deadline: config.lookup_deadline,
+        reserved_groups: config.reserved_groups.clone(),
+        passwd: entra_wire::local::passwd().to_owned(),
+        group: entra_wire::local::group().to_owned(),
+        known_domains: state_dir.join("domains.json"),
+    };
+    let clock: Clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+    Lookup::new(domains, mapper, store, settings, clock)
 }

@@ -1,0 +1,136 @@
+//! `ctl.sock`: what `entractl` asks. Reading is for everybody, forgetting is for root.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Instant, UNIX_EPOCH};
+
+use entra_core::Error;
+use entra_core::control::{DomainStatus, LookupKey, Reply, Request, Status};
+use entra_core::lookup::{DomainContext, Freshness, Lookup, Query};
+use entra_core::types::Sid;
+use entra_wire::codec::{Reader, Writer};
+use entra_wire::nss::status_frame;
+use entra_wire::protocol::{Op, Status as WireStatus};
+
+use super::serve::{self, Peer};
+
+/// Answers `entractl`.
+pub(super) struct Service {
+    lookup: Arc<Lookup>,
+    started: Instant,
+}
+
+impl Service {
+    pub(super) fn new(lookup: Arc<Lookup>) -> Self {
+        Self { lookup, started: Instant::now() }
+    }
+
+    async fn reply(&self, peer: Peer, request: Request) -> Result<Reply, Error> {
+        match request {
+            Request::Status => Ok(Reply::Status(self.status().await)),
+            Request::CacheStats => Ok(Reply::Cache(self.lookup.stats().await)),
+            Request::CacheFlush { .. } if peer.uid != 0 => Ok(Reply::NotPermitted),
+            Request::CacheFlush { name } => Ok(Reply::Done { count: self.lookup.flush(name.as_deref()).await? }),
+            Request::User { key } => self.user(query(key)?).await,
+            Request::Group { key } => self.group(query(key)?).await,
+            Request::Sid { sid } => {
+                let query = Query::Sid(parse(&sid)?);
+                match self.user(query.clone()).await? {
+                    Reply::NotFound => self.group(query).await,
+                    found => Ok(found),
+                }
+            }
+        }
+    }
+
+    async fn user(&self, query: Query) -> Result<Reply, Error> {
+        match self.lookup.user(query, Freshness::Cached).await? {
+            Some(answer) => Ok(Reply::User(Box::new(self.lookup.user_view(answer).await?))),
+            None => Ok(Reply::NotFound),
+        }
+    }
+
+    async fn group(&self, query: Query) -> Result<Reply, Error> {
+        match self.lookup.group(query, Freshness::Cached).await? {
+            Some(answer) => Ok(Reply::Group(Box::new(self.lookup.group_view(answer).await?))),
+            None => Ok(Reply::NotFound),
+        }
+    }
+
+    async fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            domains: self.lookup.domains().iter().map(|domain| self.domain(domain)).collect(),
+            cache: self.lookup.stats().await,
+        }
+    }
+
+    fn domain(&self, domain: &DomainContext) -> DomainStatus {
+        let (health, id_range) = self.lookup.domain_health(domain);
+        let info = domain.info();
+        DomainStatus {
+            domain: domain.config.name.clone(),
+            netbios: info.as_ref().map(|info| info.netbios.clone()),
+            sid: info.map(|info| info.sid.to_string()),
+            online: health.online,
+            since: health.since,
+            reason: health.reason,
+            server: health.server,
+            latency_us: health.latency_us,
+            id_range,
+            machine_ticket_expires: health.ticket_expires,
+            keytab_changed: keytab_changed(),
+        }
+    }
+}
+
+impl serve::Service for Service {
+    const DESCRIPTORS: usize = 0;
+
+    async fn answer(&self, peer: Peer, body: Vec<u8>, _: Vec<OwnedFd>) -> Vec<u8> {
+        let mut reader = Reader::new(&body);
+        if reader.request_head() != Ok(Op::Control) {
+            return status_frame(WireStatus::BadRequest);
+        }
+        let reply = match serde_json::from_slice(reader.rest()) {
+            Ok(request) => self.reply(peer, request).await.unwrap_or_else(explain),
+            Err(error) => Reply::Invalid { reason: format!("this daemon does not know the request: {error}") },
+        };
+        match serde_json::to_vec(&reply) {
+            Ok(text) => {
+                let mut writer = Writer::reply(WireStatus::Ok);
+                writer.raw(&text);
+                writer.finish()
+            }
+            Err(error) => {
+                log::error!("an answer could not be written as JSON: {error}");
+                status_frame(WireStatus::Busy)
+            }
+        }
+    }
+}
+
+fn explain(error: Error) -> Reply {
+    match error {
+        Error::Config(reason) | Error::Ambiguous(reason) => Reply::Invalid { reason },
+        other => Reply::Offline { reason: other.to_string() },
+    }
+}
+
+fn query(key: LookupKey) -> Result<Query, Error> {
+    Ok(match key {
+        LookupKey::Name(name) => Query::name(&name),
+        LookupKey::Id(id) => Query::Id(id),
+        LookupKey::Sid(sid) => Query::Sid(parse(&sid)?),
+    })
+}
+
+fn parse(sid: &str) -> Result<Sid, Error> {
+    sid.parse().map_err(|error| Error::Config(format!("{error}")))
+}
+
+fn keytab_changed() -> Option<u64> {
+    let changed = std::fs::metadata(entra_wire::paths::KEYTAB).ok()?.modified().ok()?;
+    changed.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}

@@ -1,0 +1,51 @@
+//! `pam.sock`: the phases of a login. Root may ask for anybody, another uid only for itself.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use entra_core::auth::{Login, PasswordPipe};
+use entra_wire::nss::status_frame;
+use entra_wire::pam::{Code, Context, Outcome};
+use entra_wire::protocol::{Op, Status};
+
+use super::serve::{self, Peer};
+
+/// Answers PAM.
+pub(super) struct Service {
+    login: Arc<Login>,
+}
+
+impl Service {
+    pub(super) fn new(login: Arc<Login>) -> Self {
+        Self { login }
+    }
+
+    async fn may_ask(&self, peer: Peer, context: &Context<'_>) -> bool {
+        peer.uid == 0 || self.login.uid_of(context.user).await == Some(peer.uid)
+    }
+}
+
+impl serve::Service for Service {
+    /// The old and the new password of a change.
+    const DESCRIPTORS: usize = 2;
+
+    async fn answer(&self, peer: Peer, body: Vec<u8>, mut descriptors: Vec<OwnedFd>) -> Vec<u8> {
+        let Ok((op, context)) = Context::decode(&body) else { return status_frame(Status::BadRequest) };
+        if !self.may_ask(peer, &context).await {
+            log::warn!("uid {} may not ask for the user {:?}", peer.uid, context.user);
+            return status_frame(Status::Refused);
+        }
+        let outcome = match op {
+            Op::Authenticate => match descriptors.pop() {
+                Some(pipe) => self.login.authenticate(&context, PasswordPipe(pipe)).await,
+                None => return status_frame(Status::BadRequest),
+            },
+            Op::Account => self.login.account(&context).await,
+            Op::OpenSession | Op::SetCred => self.login.session(&context).await,
+            Op::CloseSession => Outcome::bare(Code::Success),
+            Op::ChangeCheck | Op::Change => self.login.change_check(&context).await,
+            _ => return status_frame(Status::BadRequest),
+        };
+        outcome.encode()
+    }
+}
