@@ -3,132 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+mod lab;
 
-use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Instant;
+
 use entra_core::Error;
-use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
-use entra_core::config::{Access, Domain, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
-use entra_core::directory::ldap::{LdapDirectory, Settings};
 use entra_core::directory::{Directory, Key};
 use entra_core::types::Entry;
-
-/// What the lab tells: `ENTRA_LAB_DOMAIN`, `ENTRA_LAB_DNS` (address), `ENTRA_LAB_KEYTAB` with `ENTRA_LAB_PRINCIPAL`, and
-/// `KRB5_CONFIG` (a file that the adapter may write), all set before the process starts; `ENTRA_LAB_LARGE_GROUP` and
-/// `ENTRA_LAB_LARGE_GROUP_SIZE`.
-struct Lab {
-    domain: String,
-    dns: SocketAddr,
-    keytab: String,
-    principal: String,
-    profile: PathBuf,
-    ccache: PathBuf,
-    large_group: String,
-    large_group_size: usize,
-}
-
-impl Lab {
-    fn new(test: &str) -> Self {
-        let var = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run by the lab"));
-        let profile = PathBuf::from(var("KRB5_CONFIG"));
-        Self {
-            domain: var("ENTRA_LAB_DOMAIN"),
-            dns: SocketAddr::new(var("ENTRA_LAB_DNS").parse().unwrap(), 53),
-            keytab: var("ENTRA_LAB_KEYTAB"),
-            principal: var("ENTRA_LAB_PRINCIPAL"),
-            ccache: profile.with_file_name(format!("{test}.ccache")),
-            profile,
-            large_group: var("ENTRA_LAB_LARGE_GROUP"),
-            large_group_size: var("ENTRA_LAB_LARGE_GROUP_SIZE").parse().unwrap(),
-        }
-    }
-
-    fn config(&self) -> Domain {
-        Domain {
-            name: self.domain.clone(),
-            preset: Preset::EntraDs,
-            servers: Vec::new(),
-            dns_servers: vec![self.dns],
-            base_dn: None,
-            user_bases: Vec::new(),
-            group_bases: Vec::new(),
-            user_filter: None,
-            group_filter: None,
-            ldap_security: LdapSecurity::Seal,
-            tls_ca: None,
-            id_mapping: IdMapping::Sssd,
-            id_range: (200_000, 2_000_200_000),
-            id_slice: None,
-            username_format: UsernameFormat::Sam,
-            home: "/home/%u".into(),
-            shell: "/bin/bash".into(),
-            primary_group: PrimaryGroup::Directory,
-            enumerate: true,
-            offline_login: true,
-            offline_max_age: Duration::from_secs(1),
-            ccache: "FILE:/tmp/krb5cc_%U".into(),
-            access: Access::default(),
-        }
-    }
-
-    fn directory(&self, change: impl FnOnce(&mut Domain)) -> LdapDirectory {
-        let mut domain = self.config();
-        change(&mut domain);
-        let kdc = Kinit { keytab: self.keytab.clone(), principal: self.principal.clone(), ccache: self.ccache.clone() };
-        let settings = Settings {
-            domain,
-            profile_path: self.profile.clone(),
-            machine_ccache: format!("FILE:{}", self.ccache.display()),
-            lookup_deadline: Duration::from_secs(3),
-            bulk_deadline: Duration::from_secs(10),
-        };
-        LdapDirectory::new(settings, Arc::new(kdc)).unwrap()
-    }
-}
-
-/// Gets the machine ticket as an administrator would.
-struct Kinit {
-    keytab: String,
-    principal: String,
-    ccache: PathBuf,
-}
-
-#[async_trait]
-impl Kdc for Kinit {
-    async fn machine_ticket(&self, realm: &str, kdc: SocketAddr) -> Result<MachineTicket, Error> {
-        let profile = self.ccache.with_extension("conf");
-        let text = format!(
-            "[libdefaults]\ndefault_realm = {realm}\nudp_preference_limit = 1\n[realms]\n{realm} = {{\n kdc = {kdc}\n}}\n"
-        );
-        std::fs::write(&profile, text)?;
-        let kinit = std::process::Command::new("kinit")
-            .env("KRB5_CONFIG", &profile)
-            .args(["-k", "-t", &self.keytab, "-c"])
-            .arg(&self.ccache)
-            .arg(&self.principal)
-            .output()?;
-        if !kinit.status.success() {
-            let text = String::from_utf8_lossy(&kinit.stderr).into_owned();
-            let refused = text.contains("not found in Kerberos database") || text.contains("no suitable keys");
-            return Err(if refused { Error::MachineUnauthorized(text) } else { Error::Offline(text) });
-        }
-        Ok(MachineTicket { expires: SystemTime::now() + Duration::from_secs(9 * 3600) })
-    }
-
-    async fn authenticate(&self, _: AuthRequest, _: PasswordPipe) -> Result<AuthAnswer, Error> {
-        Err(Error::Config("not asked here".into()))
-    }
-}
-
-async fn timed<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let started = Instant::now();
-    let value = future.await;
-    println!("{what}: {:?}", started.elapsed());
-    value
-}
+use lab::{Lab, timed};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the lab's domain controller"]
