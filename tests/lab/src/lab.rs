@@ -8,7 +8,7 @@ use crate::error::{Doing, Error, Result};
 use crate::namespace::{self, Boot};
 use crate::network::{SUBNET, Switch};
 use crate::node::Node;
-use crate::place::{Lock, cache_dir, remove_tree, run_dir};
+use crate::place::{Lock, remove_tree, run_dir};
 use crate::process::Process;
 use crate::roots::{self, Stack};
 use crate::{client, host, reference};
@@ -196,7 +196,6 @@ pub fn down(name: &str) -> Result<()> {
         // Fails while another lab is up, as it should.
         let _ = fs::remove_dir(parent);
     }
-    let _ = fs::remove_file(cache_dir().join(format!("lab-{name}.lock")));
     Ok(())
 }
 

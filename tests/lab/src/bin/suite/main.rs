@@ -90,7 +90,13 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         }
     }
     if !arguments.keep {
-        world.down()?;
+        match world.down() {
+            Ok(()) => passed += 1,
+            Err(reason) => {
+                failed += 1;
+                println!("FAILED  lab: taken down without a trace\n        {reason}");
+            }
+        }
     }
     println!("{passed} passed, {failed} failed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(failed == 0)

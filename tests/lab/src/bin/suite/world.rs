@@ -1,5 +1,6 @@
 //! The suite's nodes, and how they come into the state that a case needs.
 
+use std::fs;
 use std::path::PathBuf;
 
 use entra_lab::{Lab, Node, Options, product};
@@ -23,9 +24,21 @@ impl World {
         Ok(Self { lab, packages })
     }
 
-    /// Ends all of it.
+    /// Ends all of it, and looks for what it may have left.
     pub fn down(self) -> Result<(), String> {
-        Ok(self.lab.down()?)
+        let inits: Vec<u32> =
+            self.lab.nodes().iter().filter_map(|name| Some(self.lab.node(name).ok()?.host_pid())).collect();
+        let namespaces: Vec<PathBuf> = inits.iter().filter_map(|pid| namespace(&pid.to_string())).collect();
+        self.lab.down()?;
+        let left: Vec<String> = fs::read_dir("/proc")
+            .map_err(|error| error.to_string())?
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|pid| namespace(pid).is_some_and(|found| namespaces.contains(&found)))
+            .collect();
+        check::equal("processes in the nodes' namespaces", &left, &Vec::new())?;
+        let mounts = fs::read_to_string("/proc/mounts").map_err(|error| error.to_string())?;
+        check::that(!mounts.contains("/suite/"), || format!("mounts were left:\n{mounts}"))
     }
 
     /// The domain controller.
@@ -100,4 +113,9 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The PID namespace of a process.
+fn namespace(pid: &str) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
 }

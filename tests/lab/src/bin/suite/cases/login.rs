@@ -33,7 +33,8 @@ fn everybody(world: &World) -> Verdict {
     let node = world.joined()?;
     let mut wrong = Vec::new();
     for account in PEOPLE.iter().filter(|account| account.state == State::Fit) {
-        for name in [account.sam, account.upn] {
+        // ssh(1) itself refuses names with quotes and parentheses; pamtester asks for those in another case.
+        for name in [account.sam, account.upn].into_iter().filter(|name| !name.contains(['\'', '('])) {
             let output = product::ssh(&node, name, account.password, "id -un; pwd")?;
             let canonical = account.sam.to_lowercase();
             if output.stdout != format!("{canonical}\n/home/{canonical}\n") {

@@ -2,6 +2,7 @@
 
 mod groups;
 mod join;
+mod lab;
 mod local;
 mod login;
 mod names;
@@ -12,5 +13,6 @@ use crate::Case;
 
 /// All of them, in the order in which a host's life goes.
 pub fn all() -> Vec<Case> {
-    [packages::CASES, join::CASES, names::CASES, groups::CASES, login::CASES, local::CASES, outage::CASES].concat()
+    [lab::CASES, packages::CASES, join::CASES, names::CASES, groups::CASES, login::CASES, local::CASES, outage::CASES]
+        .concat()
 }
