@@ -10,15 +10,13 @@
 //! | [`host`] | the files and services of the host that join changes, and how they are undone |
 //! | [`adcli`], [`process`] | running adcli and understanding it |
 //! | [`interrupt`] | Ctrl-C, noted instead of obeyed while a host is being changed |
-//! | [`terminal`], [`module`], [`environment`] | FFI edges: a password without echo, whether a module loads, one variable |
+//! | [`terminal`], [`module`] | FFI edges: a password without echo, whether a module loads |
 
 #![deny(unsafe_code)]
 
 pub mod adcli;
 pub mod cli;
 pub mod daemon;
-#[allow(unsafe_code)] // FFI edge: the environment.
-pub mod environment;
 pub mod exit;
 #[allow(unsafe_code)] // FFI edge inside: flock.
 pub mod host;

@@ -33,7 +33,7 @@ fn explain(error: &LocateError) -> Failure {
         LocateError::Unreachable { .. } => Failure::new(Exit::NoDirectory, "dns", error.to_string()).remedy(remedy),
         LocateError::Missing { servers, record } => {
             let asked: Vec<_> = servers.iter().map(|server| server.ip().to_string()).collect();
-            Failure::no("dns", format!("the DNS server {} has no record {record}", asked.join(", "))).remedy(remedy)
+            Failure::no("dns", format!("the DNS server {} has no SRV record {record}", asked.join(", "))).remedy(remedy)
         }
         LocateError::BadName(_) => Failure::new(Exit::Usage, "dns", error.to_string()),
     }
@@ -47,7 +47,7 @@ mod tests {
     fn a_missing_record_names_server_and_record() {
         let record = "_ldap._tcp.dc._msdcs.d.example.".to_owned();
         let failure = explain(&LocateError::Missing { servers: vec!["10.0.0.1:53".parse().unwrap()], record });
-        assert_eq!(failure.error, "the DNS server 10.0.0.1 has no record _ldap._tcp.dc._msdcs.d.example.");
+        assert_eq!(failure.error, "the DNS server 10.0.0.1 has no SRV record _ldap._tcp.dc._msdcs.d.example.");
         assert_eq!(failure.exit, Exit::No);
         assert!(failure.remedy.unwrap().contains("--server"));
     }

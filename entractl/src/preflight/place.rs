@@ -29,7 +29,7 @@ pub struct Question<'a> {
     pub server: SocketAddr,
     /// Residual name of the ccache with the administrator's ticket.
     pub ccache: &'a str,
-    /// The krb5 configuration that `KRB5_CONFIG` names; it is written here.
+    /// Where the LDAP adapter may write its krb5 configuration.
     pub krb5_config: &'a Path,
     /// DN of the domain.
     pub base_dn: &'a str,

@@ -90,7 +90,7 @@ impl Joined {
         }
         let folder = private_folder("leave")?;
         let server = output.pass(dns::find(&self.domain).and_then(|servers| connect::first(&servers)))?.server;
-        let host = output.pass(root_dse::read(server.addr))?.host;
+        let host = output.pass(root_dse::read(server.addr))?.0.host;
         output.step(Step::ok("connect", format!("{host} ({})", server.addr.ip())));
         let ticket: Ticket = output.pass(match &options.user {
             Some(user) => terminal::password("credentials", user, options.password_stdin)

@@ -65,7 +65,7 @@ fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, output: &mut Outp
     }
     let Some(server) = server(&servers, wanted(Topic::Connect), output) else { return };
     if wanted(Topic::Clock) {
-        let judged = root_dse::read(server.addr).and_then(|root| clock::judge(root.ahead_seconds, &root.host));
+        let judged = root_dse::read(server.addr).and_then(|(root, ahead)| clock::judge(ahead, &root.host));
         if output.take(judged).is_err() {
             return;
         }

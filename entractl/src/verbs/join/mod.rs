@@ -8,7 +8,6 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::{Join, Preset};
-use crate::environment;
 use crate::exit::Failure;
 use crate::host::lock::Lock;
 use crate::host::private::PrivateFolder;
@@ -21,8 +20,6 @@ pub(super) const LOCK: &str = "/run/entractl.lock";
 
 /// Where the administrator's ticket is while one of them runs.
 pub(super) const FOLDER: &str = "/run/entractl";
-/// In that folder: the krb5 configuration under which the directory is asked.
-const KRB5_CONFIG: &str = "krb5.conf";
 
 /// Joins.
 pub(super) fn run(options: &Join, socket: &Path, output: &mut Output<'_>) -> Result<Answer, Failure> {
@@ -30,7 +27,6 @@ pub(super) fn run(options: &Join, socket: &Path, output: &mut Output<'_>) -> Res
     let _lock = Lock::take(Path::new(LOCK), "join")?;
     let paths = Paths::installed();
     let folder = private_folder("join")?;
-    environment::use_krb5_config(&folder.file(KRB5_CONFIG), "join")?;
     let plan = plan::make(options, &paths, &folder, output)?;
     let interrupt = Interrupt::watch();
     act::run(&plan, &paths, socket, &interrupt, output)?;

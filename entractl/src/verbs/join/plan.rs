@@ -5,9 +5,10 @@ use std::fs;
 use std::io::ErrorKind;
 
 use entra_core::config::{self, Domain};
+use entra_core::directory::ldap::RootDse;
 use entra_core::discovery::{Pinned, Server};
 
-use super::{KRB5_CONFIG, preset_word};
+use super::preset_word;
 use crate::adcli;
 use crate::cli::{Join, Preset};
 use crate::exit::{Exit, Failure};
@@ -18,7 +19,6 @@ use crate::host::{self, Paths, keytab};
 use crate::output::{Output, Step};
 use crate::preflight::credentials::{self, Ticket};
 use crate::preflight::place::{self, Place};
-use crate::preflight::root_dse::RootDse;
 use crate::preflight::{clock, computer, connect, dns, root_dse};
 use crate::terminal;
 
@@ -62,7 +62,8 @@ pub(super) fn make(
     output.step(Step::ok("dns", listed(&servers, &domain)));
     let reached = output.pass(connect::first(&servers))?;
     let server = reached.server;
-    let root = output.pass(root_dse::read(server.addr).and_then(|root| of_domain(root, &name)))?;
+    let (root, ahead) = output.pass(root_dse::read(server.addr))?;
+    output.pass(of_domain(&root, &name))?;
     output.step(Step::ok(
         "connect",
         format!("{} ({}), ports 88 and {} open", root.host, server.addr.ip(), server.addr.port()),
@@ -70,7 +71,7 @@ pub(super) fn make(
     for closed in reached.closed {
         output.step(Step::warn("connect", closed, "open it if you need that"));
     }
-    output.take(clock::judge(root.ahead_seconds, &root.host))?;
+    output.take(clock::judge(ahead, &root.host))?;
 
     let realm = domain.realm();
     let ticket = output.pass(ticket(options, &realm, &server, folder))?;
@@ -79,7 +80,7 @@ pub(super) fn make(
         domain: &domain,
         server: server.addr,
         ccache: &ticket.ccache,
-        krb5_config: &folder.file(KRB5_CONFIG),
+        krb5_config: &folder.file("krb5.conf"),
         base_dn: &root.base_dn,
         computer: &computer,
         ou: options.ou.as_deref(),
@@ -188,11 +189,11 @@ fn configuration(options: &Join, paths: &Paths, name: &str, preset: Preset) -> R
     Ok((domain.ok_or_else(|| wrong(format!("it has no place for the domain {name}")))?, text))
 }
 
-/// The rootDSE, if it is of a DC of this domain.
-fn of_domain(root: RootDse, domain: &str) -> Result<RootDse, Failure> {
+/// Whether the rootDSE is that of a DC of this domain.
+fn of_domain(root: &RootDse, domain: &str) -> Result<(), Failure> {
     let expected = domain.split('.').map(|label| format!("DC={label}")).collect::<Vec<_>>().join(",");
     if root.base_dn.eq_ignore_ascii_case(&expected) {
-        return Ok(root);
+        return Ok(());
     }
     Err(Failure::no("connect", format!("{} serves {}, not {expected}", root.host, root.base_dn))
         .remedy("give the domain's DNS name, and a --server of that domain if any"))
@@ -246,9 +247,9 @@ mod tests {
 
     #[test]
     fn a_dc_of_another_domain_is_refused() {
-        let root = RootDse { base_dn: "DC=AADDS,DC=contoso,DC=com".into(), host: "dc1".into(), ahead_seconds: 0 };
-        assert!(of_domain(root.clone(), "aadds.contoso.com").is_ok());
-        assert!(of_domain(root, "contoso.com").unwrap_err().error.contains("not DC=contoso,DC=com"));
+        let root = RootDse { base_dn: "DC=AADDS,DC=contoso,DC=com".into(), host: "dc1".into(), current_time: 0 };
+        assert!(of_domain(&root, "aadds.contoso.com").is_ok());
+        assert!(of_domain(&root, "contoso.com").unwrap_err().error.contains("not DC=contoso,DC=com"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! From the bottom: [`ber`] and [`sasl`] bind a fresh TCP connection, [`seal`] carries it, [`connection`] searches on it,
 //! [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
 //! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], and before a join
-//! [`rights`].
+//! [`rights`] and [`root_dse`].
 //!
 //! The place of the site-aware DC choice is before [`connect`]; that of LDAPS and StartTLS beside [`sasl`] and [`seal`].
 
@@ -18,6 +18,7 @@ mod link;
 mod members;
 mod profile;
 mod rights;
+mod root_dse;
 mod sasl;
 mod seal;
 mod subtrees;
@@ -33,6 +34,7 @@ use self::connect::Connector;
 use self::enumerate::Running;
 use self::link::Link;
 pub use self::rights::Rights;
+pub use self::root_dse::{RootDse, root_dse};
 use self::subtrees::Subtrees;
 use super::{Directory, DomainInfo, Health, Key, Page};
 use crate::auth::Kdc;
