@@ -15,7 +15,7 @@ use entra_krb5::Profile;
 use entra_wire::{local, paths};
 use entrad::account::{self, Account};
 use entrad::broker::{self, Channel, Policy};
-use entrad::places::Places;
+use entrad::places::{Places, SOCKET_MASK};
 use entrad::worker::{self, Startup};
 use entrad::{journal, privileges};
 
@@ -77,11 +77,13 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         ),
         None => None,
     };
+    let umask = privileges::set_umask(SOCKET_MASK);
     let (nss, pam, ctl) = (
         places.listen("nss.sock").map_err(text)?,
         places.listen("pam.sock").map_err(text)?,
         places.listen("ctl.sock").map_err(text)?,
     );
+    privileges::set_umask(umask);
     set_kerberos_environment(&places)?;
     if let Some(account) = &account {
         privileges::drop_to(account).map_err(|error| format!("the rights of root cannot be given up: {error}"))?;

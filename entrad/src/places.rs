@@ -9,10 +9,10 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use crate::account::Account;
-use crate::privileges;
 
-/// Mask that lets a bound socket have mode 0666: who may ask what is decided by peer credentials.
-const SOCKET_MASK: u32 = 0o111;
+/// umask that lets a bound socket have mode 0666: who may ask what is decided by peer credentials. A chmod by path
+/// could be led astray in a folder that is not root's.
+pub const SOCKET_MASK: u32 = 0o111;
 
 /// Where this daemon keeps things; `paths::*` on an installed host.
 #[derive(Clone, Debug)]
@@ -67,8 +67,8 @@ impl Places {
         Err(with_path(&self.run, &error))
     }
 
-    /// Binds and listens on `name` in the run folder, mode 0666, after removing what a former daemon left. The peer
-    /// that clients see is whoever calls this.
+    /// Binds and listens on `name` in the run folder, after removing what a former daemon left; [`SOCKET_MASK`] has to
+    /// be the umask. The peer that clients see is whoever calls this.
     ///
     /// # Errors
     /// With the path in the text; also where something else than a socket has that name.
@@ -83,10 +83,7 @@ impl Places {
             }
             Err(_) => {}
         }
-        let before = privileges::set_umask(SOCKET_MASK);
-        let listener = UnixListener::bind(&path);
-        privileges::set_umask(before);
-        let listener = listener.map_err(|error| with_path(&path, &error))?;
+        let listener = UnixListener::bind(&path).map_err(|error| with_path(&path, &error))?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     }
@@ -144,7 +141,6 @@ mod tests {
             let _listener = places.listen("nss.sock").unwrap();
             assert_eq!(mode(&places.run), 0o755);
             assert_eq!((mode(&places.private()), mode(&places.state)), (0o700, 0o700));
-            assert_eq!(mode(&places.run.join("nss.sock")), 0o666);
         }
         remove(&places);
     }

@@ -5,7 +5,7 @@ use super::{Finding, Text};
 
 /// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
 /// of these.
-const PLACES: [&str; 20] = [
+const PLACES: [&str; 22] = [
     // Peer credentials, descriptors in messages, deadlines on connect.
     "common/wire/src/socket.rs",
     // MIT libkrb5 and its GSSAPI.
@@ -25,6 +25,8 @@ const PLACES: [&str; 20] = [
     "entrad/src/broker/",
     "entrad/src/helper/",
     "entrad/src/worker/",
+    "entrad/src/places.rs",
+    "entrad/src/privileges.rs",
     // A module loaded as glibc would, a lock between processes, the terminal's echo.
     "entractl/src/module.rs",
     "entractl/src/host/lock.rs",

@@ -1,0 +1,195 @@
+//! The real program, started as root in a folder of its own: what it holds, what clients see, and how it ends. Needs
+//! root; without it, each test says so and does nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test that cannot go on says so by a panic.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use entra_wire::client::{Trust, call, open_reply};
+use entra_wire::codec::Writer;
+use entra_wire::protocol::{MAX_REPLY, Op, Status};
+
+/// A user without rights that every Debian and Fedora has.
+const USER: &str = "nobody";
+/// How long anything may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(30);
+
+struct Daemon {
+    folder: PathBuf,
+    process: Option<Child>,
+}
+
+impl Daemon {
+    /// `None` where this is not root.
+    fn start() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        if !entrad::privileges::is_root() {
+            println!("skipped: only root can start the daemon whole");
+            return None;
+        }
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("entra-start-{}-{number}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut daemon = Self { folder, process: None };
+        daemon.launch();
+        Some(daemon)
+    }
+
+    fn launch(&mut self) {
+        self.process = Some(self.command().spawn().unwrap());
+        let ready = || call_nss(&self.folder.join("run/nss.sock")).is_ok();
+        wait_until("the daemon answers", ready);
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_entrad"));
+        command.args(["--foreground", "--user", USER]).stdin(Stdio::null()).stderr(Stdio::piped());
+        for (option, name) in [("--config", "entra.toml"), ("--run-dir", "run"), ("--state-dir", "state")] {
+            command.arg(option).arg(self.folder.join(name));
+        }
+        command
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    fn broker(&self) -> u32 {
+        let pid = self.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children.trim().parse().unwrap()
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        let process = self.process.as_mut().unwrap();
+        wait_until("the daemon ends", || {
+            status = process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let limit = Instant::now() + LIMIT;
+    while !done() {
+        assert!(Instant::now() < limit, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Asks for a user by name, trusting root alone.
+fn call_nss(socket: &std::path::Path) -> Result<Status, String> {
+    let mut request = Writer::request(Op::PasswdByName);
+    request.string(b"alice");
+    let mut reply = Vec::new();
+    let frame = request.finish();
+    call(socket, Trust::Root, &frame, &[], MAX_REPLY, LIMIT, &mut reply).map_err(|error| format!("{error:?}"))?;
+    Ok(open_reply(&reply).map_err(|error| format!("{error:?}"))?.0)
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
+}
+
+fn field(pid: u32, name: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
+    line.trim().to_owned()
+}
+
+fn alive(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn the_process_that_answers_has_no_right_and_clients_see_root() {
+    let Some(daemon) = Daemon::start() else { return };
+    // `call_nss` trusts root alone. Not joined to any domain: every name is somebody else's.
+    assert_eq!(call_nss(&daemon.folder.join("run/nss.sock")), Ok(Status::NotFound));
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(field(daemon.pid(), set), "0000000000000000", "{set}");
+    }
+    assert_eq!(field(daemon.pid(), "NoNewPrivs"), "1");
+    let owner = fs::metadata(daemon.folder.join("run")).unwrap().uid();
+    assert_ne!(owner, 0);
+    assert_eq!(field(daemon.pid(), "Uid"), [owner.to_string().as_str(); 4].join("\t"));
+    for name in ["nss.sock", "pam.sock", "ctl.sock"] {
+        assert_eq!(fs::metadata(daemon.folder.join("run").join(name)).unwrap().mode() & 0o7777, 0o666);
+    }
+    // The broker holds none of the sockets that clients connect to: with the worker gone, nobody waits on them.
+    let inodes = fs::read_to_string("/proc/net/unix").unwrap();
+    let ours = daemon.folder.to_str().unwrap();
+    let listening: Vec<_> =
+        inodes.lines().filter(|line| line.contains(ours)).filter_map(|line| line.split_whitespace().nth(6)).collect();
+    assert_eq!(listening.len(), 3);
+    for descriptor in fs::read_dir(format!("/proc/{}/fd", daemon.broker())).unwrap() {
+        let target = fs::read_link(descriptor.unwrap().path()).unwrap();
+        assert!(!listening.iter().any(|inode| target.to_str() == Some(&format!("socket:[{inode}]"))), "{target:?}");
+    }
+}
+
+#[test]
+fn a_second_one_is_refused_and_says_why() {
+    let Some(daemon) = Daemon::start() else { return };
+    let second = daemon.command().output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&second.stderr);
+    assert!(words.contains("another entrad uses"), "{words}");
+    assert!(call_nss(&daemon.folder.join("run/nss.sock")).is_ok(), "the first one still answers");
+}
+
+#[test]
+fn the_end_of_the_service_ends_both_and_a_new_one_starts() {
+    let Some(mut daemon) = Daemon::start() else { return };
+    let broker = daemon.broker();
+    // As systemd does: every process of the service.
+    signal(daemon.pid(), "-TERM");
+    signal(broker, "-TERM");
+    assert!(daemon.wait().success());
+    wait_until("the broker ends", || !alive(broker));
+    daemon.launch();
+}
+
+#[test]
+fn without_its_broker_the_worker_ends_with_a_failure() {
+    let Some(mut daemon) = Daemon::start() else { return };
+    signal(daemon.broker(), "-KILL");
+    assert_eq!(daemon.wait().code(), Some(1));
+}
+
+#[test]
+fn without_its_worker_the_broker_ends() {
+    let Some(mut daemon) = Daemon::start() else { return };
+    let broker = daemon.broker();
+    signal(daemon.pid(), "-KILL");
+    assert!(!daemon.wait().success());
+    wait_until("the broker ends", || !alive(broker));
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_refused_with_its_place() {
+    let Some(daemon) = Daemon::start() else { return };
+    fs::write(daemon.folder.join("entra.toml"), "cache_tll = \"90m\"\n").unwrap();
+    let output = daemon.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("entra.toml:1:"), "{words}");
+}
