@@ -135,10 +135,15 @@ fn the_process_that_answers_has_no_right_and_clients_see_root() {
         assert_eq!(fs::metadata(daemon.folder.join("run").join(name)).unwrap().mode() & 0o7777, 0o666);
     }
     // The broker holds none of the sockets that clients connect to: with the worker gone, nobody waits on them.
-    let inodes = fs::read_to_string("/proc/net/unix").unwrap();
-    let ours = daemon.folder.to_str().unwrap();
-    let listening: Vec<_> =
-        inodes.lines().filter(|line| line.contains(ours)).filter_map(|line| line.split_whitespace().nth(6)).collect();
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+    let ours = format!("{}/run/", daemon.folder.display());
+    let listening: Vec<_> = sockets
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        // The fourth column has the flag of a socket that accepts; connections carry the same path.
+        .filter(|columns| columns[3] == "00010000" && columns.get(7).is_some_and(|path| path.starts_with(&ours)))
+        .map(|columns| columns[6].to_owned())
+        .collect();
     assert_eq!(listening.len(), 3);
     for descriptor in fs::read_dir(format!("/proc/{}/fd", daemon.broker())).unwrap() {
         let target = fs::read_link(descriptor.unwrap().path()).unwrap();
