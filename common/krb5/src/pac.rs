@@ -279,6 +279,16 @@ mod tests {
         assert_eq!(account_sid(&alice().encode()), Ok(sid(&[21, 11, 22, 33, 1104])));
     }
 
+    /// What a Samba 4.17 DC wrote for `alice` (RID 1103): strings that are empty but not null, a buffer that is larger
+    /// than its name.
+    #[test]
+    fn what_samba_writes_is_read() {
+        let hex: String = include_str!("../tests/data/logon-info-samba-4.17.hex").split_whitespace().collect();
+        let bytes: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        assert_eq!(account_sid(&bytes), Ok(sid(&[21, 3_623_811_015, 3_361_044_348, 30_300_820, 1103])));
+    }
+
     #[test]
     fn an_account_without_rid_or_domain_is_refused() {
         assert!(account_sid(&Info { user_id: 0, ..alice() }.encode()).is_err());
