@@ -1,12 +1,165 @@
-//! Packages.
+//! `cargo xtask package deb`: the packages of the contract, into `target/packages`.
+//!
+//! What is in a package stands in `[package.metadata.deb]` of its crate and in `packaging/`; this file builds the
+//! binaries and the generated documents, runs cargo-deb for each package and checks what came out.
 
-use crate::run::Outcome;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::run::{self, Outcome, root};
 
 /// What the command line can say.
 #[derive(clap::Args)]
-pub struct Options {}
+pub struct Options {
+    /// Kind of package
+    #[arg(value_enum)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// Debian and Ubuntu
+    Deb,
+    /// RHEL and Fedora
+    Rpm,
+}
+
+/// One package: the crate that describes it, the variant of the description, and whether its libraries go to the
+/// folder of the architecture, so that several architectures can be installed side by side.
+struct Package {
+    name: &'static str,
+    from: &'static str,
+    variant: Option<&'static str>,
+    multiarch: bool,
+}
+
+const PACKAGES: [Package; 5] = [
+    Package { name: "entrad", from: "entrad", variant: None, multiarch: false },
+    Package { name: "libnss-entra", from: "nss_entra", variant: None, multiarch: true },
+    Package { name: "libpam-entra", from: "pam_entra", variant: None, multiarch: true },
+    Package { name: "libentra1", from: "entra-capi", variant: None, multiarch: true },
+    Package { name: "libentra-dev", from: "entra-capi", variant: Some("dev"), multiarch: true },
+];
+
+/// Packages of the same version that a package asks for, beside the one that asks.
+const SAME_VERSION: [(&str, &str); 3] =
+    [("entrad", "libnss-entra"), ("entrad", "libpam-entra"), ("libentra-dev", "libentra1")];
 
 /// Does it.
-pub fn run(_options: &Options) -> Outcome {
-    Err("not built yet".into())
+///
+/// # Errors
+/// Which step failed; the packages of an earlier run are gone then, so that none is taken for a new one.
+pub fn run(options: &Options) -> Outcome {
+    match options.format {
+        Format::Deb => deb(),
+        Format::Rpm => Err("there are no rpm packages yet: `cargo xtask package deb` is what there is".into()),
+    }
+}
+
+fn deb() -> Outcome {
+    let folder = root().join("target/packages");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    build()?;
+    documents()?;
+    let cargo_deb = cargo_deb()?;
+    for package in &PACKAGES {
+        println!("packing {}", package.name);
+        let mut command = Command::new(&cargo_deb);
+        command.args(["deb", "--quiet", "--no-build", "--strip", "--package", package.from]);
+        command.arg("--output").arg(&folder).current_dir(root());
+        if let Some(variant) = package.variant {
+            command.args(["--variant", variant]);
+        }
+        if package.multiarch {
+            command.arg("--multiarch=same");
+        }
+        run::run(&mut command)?;
+    }
+    let version = same_versions(&folder)?;
+    println!("{} packages of version {version} in {}", PACKAGES.len(), folder.display());
+    Ok(())
+}
+
+/// Everything that is packed, by one cargo run: features are unified in the same way for all.
+fn build() -> Outcome {
+    let mut command = cargo();
+    command.args(["build", "--release", "--package", "entractl"]);
+    for package in PACKAGES.iter().filter(|package| package.variant.is_none()) {
+        command.args(["--package", package.from]);
+    }
+    run::run(&mut command)
+}
+
+/// What is made from the code and from templates: man pages, the example configuration, completions, entra.pc.
+fn documents() -> Outcome {
+    let folder = root().join("target/docs-gen");
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--release", "--package", "entractl", "--example", "docs", "--"]).arg(&folder);
+    run::run(&mut command)?;
+    let template = root().join("packaging/pkgconfig/entra.pc.in");
+    let text = std::fs::read_to_string(&template).map_err(|error| format!("{}: {error}", template.display()))?;
+    let triplet = output(Command::new("dpkg-architecture").arg("-qDEB_HOST_MULTIARCH"))?;
+    let text = text.replace("@TRIPLET@", triplet.trim()).replace("@VERSION@", env!("CARGO_PKG_VERSION"));
+    let file = folder.join("entra.pc");
+    std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// cargo-deb as installed, or installed now into `target/tools`.
+fn cargo_deb() -> Result<PathBuf, String> {
+    let own = root().join("target/tools/bin/cargo-deb");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = std::env::split_paths(&path).map(|folder| folder.join("cargo-deb")).find(|file| file.is_file());
+    if let Some(found) = installed.or_else(|| own.is_file().then(|| own.clone())) {
+        return Ok(found);
+    }
+    println!("installing cargo-deb into target/tools");
+    let mut command = cargo();
+    command.args(["install", "--quiet", "--locked", "cargo-deb", "--root"]).arg(root().join("target/tools"));
+    run::run(&mut command)?;
+    Ok(own)
+}
+
+/// That every package asks for exactly the version of the others that was built with it: the numbers stand in
+/// `[package.metadata.deb]`, which knows no variables. Gives the version.
+fn same_versions(folder: &Path) -> Result<String, String> {
+    let version = field(folder, "entrad", "Version")?;
+    for (package, other) in SAME_VERSION {
+        let depends = field(folder, package, "Depends")?;
+        let wanted = format!("{other} (= {version})");
+        if !depends.split(", ").any(|one| one == wanted) {
+            return Err(format!(
+                "{package} must depend on `{wanted}`: change `depends` in its [package.metadata.deb]; it says `{depends}`"
+            ));
+        }
+    }
+    Ok(version)
+}
+
+fn field(folder: &Path, package: &str, field: &str) -> Result<String, String> {
+    let prefix = format!("{package}_");
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let file = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+        .ok_or_else(|| format!("cargo-deb made no {package} in {}", folder.display()))?;
+    Ok(output(Command::new("dpkg-deb").arg("--field").arg(file).arg(field))?.trim().to_owned())
+}
+
+fn output(command: &mut Command) -> Result<String, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("cannot start {name} (package dpkg-dev): {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{name} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
+    }
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
 }
