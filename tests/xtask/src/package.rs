@@ -37,9 +37,13 @@ const PACKAGES: [Package; 5] = [
     Package { name: "entrad", from: "entrad", variant: None, multiarch: false },
     Package { name: "libnss-entra", from: "nss_entra", variant: None, multiarch: true },
     Package { name: "libpam-entra", from: "pam_entra", variant: None, multiarch: true },
-    Package { name: "libentra1", from: "entra-capi", variant: None, multiarch: true },
+    Package { name: "libentra1", from: "entra-capi", variant: Some("lib"), multiarch: true },
     Package { name: "libentra-dev", from: "entra-capi", variant: Some("dev"), multiarch: true },
 ];
+
+/// Shared objects whose file name in the package is not cargo's: staged under it, without symbols that nobody links.
+const STAGED: [(&str, &str, &str); 2] =
+    [("libnss_entra.so", "libnss_entra.so.2", "libnss-entra"), ("libentra.so", "libentra.so.1", "libentra1")];
 
 /// Packages of the same version that a package asks for, beside the one that asks.
 const SAME_VERSION: [(&str, &str); 3] =
@@ -64,6 +68,7 @@ fn deb() -> Outcome {
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     build()?;
     documents()?;
+    stage()?;
     let cargo_deb = cargo_deb()?;
     for package in &PACKAGES {
         println!("packing {}", package.name);
@@ -78,6 +83,8 @@ fn deb() -> Outcome {
         }
         run::run(&mut command)?;
     }
+    add_shlibs(&folder)?;
+    enough_libc(&folder)?;
     let version = same_versions(&folder)?;
     println!("{} packages of version {version} in {}", PACKAGES.len(), folder.display());
     Ok(())
@@ -87,7 +94,7 @@ fn deb() -> Outcome {
 fn build() -> Outcome {
     let mut command = cargo();
     command.args(["build", "--release", "--package", "entractl"]);
-    for package in PACKAGES.iter().filter(|package| package.variant.is_none()) {
+    for package in &PACKAGES {
         command.args(["--package", package.from]);
     }
     run::run(&mut command)
@@ -105,6 +112,62 @@ fn documents() -> Outcome {
     let text = text.replace("@TRIPLET@", triplet.trim()).replace("@VERSION@", env!("CARGO_PKG_VERSION"));
     let file = folder.join("entra.pc");
     std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// The shared objects of [`STAGED`].
+fn stage() -> Outcome {
+    let folder = root().join("target/deb-stage");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    for (built, staged, _) in STAGED {
+        let from = target().join("release").join(built);
+        run::run(Command::new("strip").arg("--strip-unneeded").arg("-o").arg(folder.join(staged)).arg(from))?;
+    }
+    Ok(())
+}
+
+/// libentra1's `shlibs` (deb-shlibs(5)), which cargo-deb does not write: packages of programs that link with the library
+/// find their dependency by it.
+fn add_shlibs(folder: &Path) -> Outcome {
+    let file = find(folder, "libentra1")?;
+    let unpacked = root().join("target/deb-stage/libentra1");
+    if unpacked.exists() {
+        std::fs::remove_dir_all(&unpacked).map_err(|error| format!("{}: {error}", unpacked.display()))?;
+    }
+    run::run(Command::new("dpkg-deb").arg("--raw-extract").arg(&file).arg(&unpacked))?;
+    let shlibs = unpacked.join("DEBIAN/shlibs");
+    let line = concat!("libentra 1 libentra1 (>= ", env!("CARGO_PKG_VERSION"), ")\n");
+    std::fs::write(&shlibs, line).map_err(|error| format!("{}: {error}", shlibs.display()))?;
+    let mut build = Command::new("dpkg-deb");
+    // xz, as cargo-deb packs: a dpkg of Debian 11 reads no zstd, which is the default elsewhere.
+    run::run(build.args(["-Zxz", "--root-owner-group", "--build"]).arg(&unpacked).arg(&file))
+}
+
+/// That the packages of [`STAGED`] ask for a libc that has every symbol version which they need.
+fn enough_libc(folder: &Path) -> Outcome {
+    for (_, staged, package) in STAGED {
+        let object = root().join("target/deb-stage").join(staged);
+        let text = output(Command::new("readelf").args(["--wide", "--version-info"]).arg(object))?;
+        let needed = text
+            .split(|c: char| c.is_whitespace())
+            .filter_map(|word| number(word.strip_prefix("GLIBC_")?))
+            .max()
+            .ok_or_else(|| format!("readelf names no symbol version of libc in {staged}"))?;
+        let depends = field(folder, package, "Depends")?;
+        let asked = depends.split(", ").find_map(|one| number(one.strip_prefix("libc6 (>= ")?.strip_suffix(')')?));
+        if asked.is_none_or(|asked| asked < needed) {
+            return Err(format!(
+                "{staged} needs libc6 {}.{}: change `depends` in {package}'s [package.metadata.deb]; it says `{depends}`",
+                needed.0, needed.1
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `2.34` as numbers that compare.
+fn number(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
 }
 
 /// cargo-deb as installed, or installed now into `target/tools`.
@@ -139,23 +202,34 @@ fn same_versions(folder: &Path) -> Result<String, String> {
 }
 
 fn field(folder: &Path, package: &str, field: &str) -> Result<String, String> {
+    let file = find(folder, package)?;
+    Ok(output(Command::new("dpkg-deb").arg("--field").arg(file).arg(field))?.trim().to_owned())
+}
+
+/// The file of a package.
+fn find(folder: &Path, package: &str) -> Result<PathBuf, String> {
     let prefix = format!("{package}_");
     let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let file = entries
+    entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
-        .ok_or_else(|| format!("cargo-deb made no {package} in {}", folder.display()))?;
-    Ok(output(Command::new("dpkg-deb").arg("--field").arg(file).arg(field))?.trim().to_owned())
+        .ok_or_else(|| format!("cargo-deb made no {package} in {}", folder.display()))
 }
 
 fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("cannot start {name} (package dpkg-dev): {error}"))?;
+    let output =
+        command.output().map_err(|error| format!("cannot start {name} (packages dpkg-dev, binutils): {error}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
         Err(format!("{name} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
     }
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 fn cargo() -> Command {
