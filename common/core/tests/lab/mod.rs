@@ -16,7 +16,7 @@ use entra_krb5::Kind;
 
 /// What the lab tells: `ENTRA_LAB_DOMAIN`, `ENTRA_LAB_DNS` (address), `ENTRA_LAB_KEYTAB` with `ENTRA_LAB_PRINCIPAL`, and
 /// `KRB5_CONFIG` (a file that the adapter may write), all set before the process starts; `ENTRA_LAB_LARGE_GROUP` and
-/// `ENTRA_LAB_LARGE_GROUP_SIZE`.
+/// `ENTRA_LAB_LARGE_GROUP_SIZE`. `ENTRA_LAB_SERVER` pins a server, such as the proxy that keeps AD's limits.
 pub struct Lab {
     pub domain: String,
     pub dns: SocketAddr,
@@ -48,7 +48,7 @@ impl Lab {
         Domain {
             name: self.domain.clone(),
             preset: Preset::EntraDs,
-            servers: Vec::new(),
+            servers: std::env::var("ENTRA_LAB_SERVER").into_iter().collect(),
             dns_servers: vec![self.dns],
             base_dn: None,
             user_bases: Vec::new(),
