@@ -15,7 +15,7 @@ use super::sasl::{self, BindError};
 use super::seal;
 use crate::Error;
 use crate::auth::{Kdc, MachineTicket};
-use crate::discovery::{Server, Servers};
+use crate::discovery::{Pinned, Server, Servers};
 
 /// How far apart the DCs are tried, while the one before has not answered: a dead one costs this much, not a timeout.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -79,7 +79,10 @@ impl Connector {
     /// [`Error::MachineUnauthorized`] where a DC or KDC refused this machine and no other one served, else
     /// [`Error::Offline`] with what was tried and what came of it.
     pub(super) async fn connect(&mut self) -> Result<Connection, Error> {
-        profile::write(&self.settings.profile_path)?;
+        // Not fatal: whatever GSSAPI reads instead, it finds its ticket without it.
+        if let Err(error) = profile::write(&self.settings.profile_path) {
+            log::warn!("{}: {error}", self.settings.profile_path.display());
+        }
         let candidates = self.servers.candidates(DNS).await?;
         let mut connecting = JoinSet::new();
         for (rank, server) in candidates.into_iter().take(MOST_SERVERS).enumerate() {
@@ -150,19 +153,26 @@ impl Connector {
         Ok(())
     }
 
+    fn is_pinned(&self, host: &str) -> bool {
+        let mut pinned = self.settings.domain.servers.iter().filter_map(|text| text.parse().ok());
+        pinned.any(|server| matches!(server, Pinned::Host { host: named, .. } if named == host))
+    }
+
     async fn establish(&mut self, mut server: Server, mut stream: TcpStream) -> Result<Connection, Refusal> {
         tune(&stream).map_err(BindError::Io)?;
         let realm = self.settings.domain.realm();
-        // Every DC has the three-part name, and no other computer can: that somebody holds `ldap/HOST` proves little,
-        // since any user may join a computer. So the short form is for names that DNS or the administrator gave.
+        // Every DC has the three-part name, and no other computer can. That somebody holds `ldap/HOST` proves little:
+        // any user may join a computer and give it that name. So the short form is only for hosts that the
+        // administrator named; a forged SRV record gains nothing.
         let long = |host: &str| format!("ldap/{host}/{}@{realm}", self.settings.domain.name);
         let mut asked = server.host.is_empty();
-        let mut principals = if asked {
+        if asked {
             server.host = own_name(&mut stream).await?;
-            vec![long(&server.host)]
-        } else {
-            vec![long(&server.host), format!("ldap/{}@{realm}", server.host)]
-        };
+        }
+        let mut principals = vec![long(&server.host)];
+        if !asked && self.is_pinned(&server.host) {
+            principals.push(format!("ldap/{}@{realm}", server.host));
+        }
         let mut renewed = false;
         let mut attempt = 0;
         loop {

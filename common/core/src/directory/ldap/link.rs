@@ -183,7 +183,8 @@ impl Link {
     /// How things are, from memory.
     pub(super) fn health(&self) -> Health {
         let state = self.lock();
-        let server = state.current.as_ref().map(|connection| connection.server.clone());
+        let usable = state.current.as_ref().filter(|connection| connection.usable());
+        let server = usable.map(|connection| connection.server.clone());
         let latency = self.latency_us.load(Ordering::Relaxed);
         Health {
             online: state.online,
@@ -195,6 +196,12 @@ impl Link {
             searches: self.searches.load(Ordering::Relaxed),
             ticket_expires: state.ticket_expires.map(unix),
         }
+    }
+
+    /// Uses this connection, as if an attempt had made it.
+    #[cfg(test)]
+    pub(super) fn adopt(&self, connection: Connection) {
+        self.lock().connected(&Arc::new(connection));
     }
 
     /// Joins the attempt that is running, or starts one. It goes on when its starter stops waiting.
@@ -212,17 +219,20 @@ impl Link {
                 Err(Error::Offline(format!("no domain controller of {} answered in time", link.domain)))
             });
             let outcome = outcome.map(Arc::new);
-            {
+            let news = {
                 let mut state = link.lock();
+                let before = state.reason.as_ref().map(ToString::to_string);
                 state.attempt = None;
                 state.note_ticket(&connector);
                 match &outcome {
                     Ok(connection) => state.connected(connection),
                     Err(error) => state.failed(error),
                 }
-            }
-            if let Err(error) = &outcome {
-                log::info!("{}: {error}", link.domain);
+                outcome.as_ref().err().map(ToString::to_string).filter(|text| before.as_ref() != Some(text))
+            };
+            // An outage is told once, not at every attempt.
+            if let Some(text) = news {
+                log::warn!("{}: {text}", link.domain);
             }
             let _ = sender.send(Some(outcome));
         });

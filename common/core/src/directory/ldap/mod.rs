@@ -22,6 +22,8 @@ mod root_dse;
 mod sasl;
 mod seal;
 mod subtrees;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -5,8 +5,6 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
-
 /// Names no realm and no KDC, so that it serves every domain, and nothing is ever asked behind our back. The host's own
 /// file could name a plugin that answers from stale files (SSSD's locator), or be broken.
 const TEXT: &str = "# Written by entrad for its own use.\n\
@@ -22,12 +20,12 @@ const TEXT: &str = "# Written by entrad for its own use.\n\
 /// Puts the file where `KRB5_CONFIG` names it. A reader sees it whole or not at all.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be written.
-pub(super) fn write(path: &Path) -> Result<(), Error> {
+/// When it cannot be written.
+pub(super) fn write(path: &Path) -> std::io::Result<()> {
     if std::fs::read(path).is_ok_and(|found| found == TEXT.as_bytes()) {
         return Ok(());
     }
-    replace(path).map_err(|error| Error::Io(format!("{}: {error}", path.display())))
+    replace(path)
 }
 
 fn replace(path: &Path) -> std::io::Result<()> {

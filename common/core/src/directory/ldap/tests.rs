@@ -1,0 +1,350 @@
+//! A server in memory that says what a test tells it to, behind a security layer that does nothing; and what the adapter
+//! makes of it. What a real server does is tested in `tests/directory.rs`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::ber::{self, Parsed};
+use super::connection::Connection;
+use super::seal::Layer;
+use super::{LdapDirectory, Settings};
+use crate::Error;
+use crate::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
+use crate::config::{Access, Domain, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
+use crate::directory::{Directory, Key};
+use crate::discovery::Server;
+use crate::types::{Entry, Sid};
+
+const ROOT: &str = "DC=example,DC=com";
+const PAGING: &str = "1.2.840.113556.1.4.319";
+
+/// A search as it came.
+#[derive(Debug)]
+struct Asked {
+    base: String,
+    /// The content of the filter, encoded.
+    filter: Vec<u8>,
+    attribute: String,
+    cookie: Option<Vec<u8>>,
+}
+
+/// An entry: its DN and attributes.
+type Given = (String, Vec<(String, Vec<Vec<u8>>)>);
+
+/// What a test answers.
+enum Answer {
+    /// Entries, a result code, and the cookie of the next page.
+    Entries(Vec<Given>, u32, &'static [u8]),
+    /// Bytes that are no LDAP.
+    Garbage,
+    Silence,
+    Close,
+}
+
+struct Nothing;
+
+impl Layer for Nothing {
+    fn seal(&mut self, plain: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(plain.to_vec())
+    }
+
+    fn open(&mut self, sealed: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(sealed.to_vec())
+    }
+}
+
+struct Nobody;
+
+#[async_trait]
+impl Kdc for Nobody {
+    async fn machine_ticket(&self, _: &str, _: SocketAddr) -> Result<MachineTicket, Error> {
+        Err(Error::Offline("no KDC in this test".into()))
+    }
+
+    async fn authenticate(&self, _: AuthRequest, _: PasswordPipe) -> Result<AuthAnswer, Error> {
+        Err(Error::Offline("no KDC in this test".into()))
+    }
+}
+
+/// A directory on a server that answers so. The domain's own description is answered here.
+async fn directory(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> LdapDirectory {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+    let settings = Settings {
+        domain: domain(nobody),
+        profile_path: "/nonexistent/krb5.conf".into(),
+        machine_ccache: "FILE:/nonexistent/ccache".into(),
+        lookup_deadline: Duration::from_secs(2),
+        bulk_deadline: Duration::from_secs(10),
+    };
+    let directory = LdapDirectory::new(settings, Arc::new(Nobody)).unwrap();
+    let (near, far) = duplex(1 << 16);
+    tokio::spawn(serve(far, answer));
+    let server = Server { host: "dc1.example.com".into(), addr: nobody };
+    directory.link.adopt(Connection::start(server, Nothing, 1000, near).await.unwrap());
+    directory
+}
+
+fn domain(server: SocketAddr) -> Domain {
+    Domain {
+        name: "example.com".into(),
+        preset: Preset::ActiveDirectory,
+        servers: vec![server.to_string()],
+        dns_servers: Vec::new(),
+        base_dn: None,
+        user_bases: Vec::new(),
+        group_bases: Vec::new(),
+        user_filter: None,
+        group_filter: None,
+        ldap_security: LdapSecurity::Seal,
+        tls_ca: None,
+        id_mapping: IdMapping::Sssd,
+        id_range: (200_000, 2_000_200_000),
+        id_slice: None,
+        username_format: UsernameFormat::Sam,
+        home: "/home/%u".into(),
+        shell: "/bin/bash".into(),
+        primary_group: PrimaryGroup::Directory,
+        enumerate: false,
+        offline_login: true,
+        offline_max_age: Duration::from_secs(1),
+        ccache: "FILE:/tmp/krb5cc_%U".into(),
+        access: Access::default(),
+    }
+}
+
+async fn serve(mut wire: DuplexStream, answer: impl Fn(&Asked) -> Answer) {
+    let mut plain = Vec::new();
+    while let Ok(length) = wire.read_u32().await {
+        let mut frame = vec![0; length as usize];
+        wire.read_exact(&mut frame).await.unwrap();
+        plain.extend_from_slice(&frame);
+        while let Parsed::Element(0x30, message, rest) = ber::parse(&plain, 1 << 20) {
+            let (id, asked) = read(message);
+            let answer = description(&asked).unwrap_or_else(|| answer(&asked));
+            plain = rest.to_vec();
+            let bytes = match answer {
+                Answer::Entries(entries, code, cookie) => write(id, entries, code, cookie),
+                Answer::Garbage => ber::element(0x30, &[2, 1, 1, 0x65, 0]),
+                Answer::Silence => continue,
+                Answer::Close => return,
+            };
+            // Frames of an odd size: messages and frames never line up.
+            for frame in bytes.chunks(777) {
+                wire.write_u32(frame.len() as u32).await.unwrap();
+                wire.write_all(frame).await.unwrap();
+            }
+        }
+    }
+}
+
+fn read(message: &[u8]) -> (u32, Asked) {
+    let parts: Vec<_> = ber::children(message).collect();
+    let search: Vec<_> = ber::children(parts[1].1).collect();
+    let attribute = ber::children(search[7].1).next().map(|(_, name)| name).unwrap_or_default();
+    let cookie = parts.get(2).map(|(_, controls)| {
+        let (_, control) = ber::children(controls).next().unwrap();
+        let (_, value) = ber::children(control).last().unwrap();
+        let (_, value) = ber::children(value).next().unwrap();
+        ber::children(value).nth(1).unwrap().1.to_vec()
+    });
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let asked = Asked { base: text(search[0].1), filter: search[6].1.to_vec(), attribute: text(attribute), cookie };
+    (ber::unsigned(parts[0].1).unwrap(), asked)
+}
+
+fn write(id: u32, entries: Vec<Given>, code: u32, cookie: &[u8]) -> Vec<u8> {
+    let octets = |bytes: &[u8]| ber::element(4, bytes);
+    let message = |operation: Vec<u8>, controls: Vec<u8>| {
+        ber::element(0x30, &[ber::integer(2, id), operation, controls].concat())
+    };
+    let mut bytes = Vec::new();
+    for (dn, attributes) in entries {
+        let attributes: Vec<u8> = attributes
+            .into_iter()
+            .flat_map(|(name, values)| {
+                let values: Vec<u8> = values.iter().flat_map(|value| octets(value)).collect();
+                ber::element(0x30, &[octets(name.as_bytes()), ber::element(0x31, &values)].concat())
+            })
+            .collect();
+        let entry = [octets(dn.as_bytes()), ber::element(0x30, &attributes)].concat();
+        bytes.extend(message(ber::element(0x64, &entry), Vec::new()));
+    }
+    let done = [ber::integer(0x0a, code), octets(b""), octets(b"said so")].concat();
+    let value = ber::element(0x30, &[ber::integer(2, 0), octets(cookie)].concat());
+    let control = ber::element(0x30, &[octets(PAGING.as_bytes()), octets(&value)].concat());
+    bytes.extend(message(ber::element(0x65, &done), ber::element(0xa0, &control)));
+    bytes
+}
+
+/// Answers to the questions about the domain itself.
+fn description(asked: &Asked) -> Option<Answer> {
+    let sid = sid(0).domain().unwrap();
+    match asked.attribute.as_str() {
+        "defaultNamingContext" => Some(one(
+            "",
+            vec![("defaultNamingContext", ROOT.into()), ("configurationNamingContext", b"CN=Configuration".to_vec())],
+        )),
+        "objectSid" if asked.base == ROOT => Some(one(ROOT, vec![("objectSid", sid.to_bytes())])),
+        "nETBIOSName" => Some(one("CN=EXAMPLE", vec![("nETBIOSName", b"EXAMPLE".to_vec())])),
+        _ => None,
+    }
+}
+
+fn one(dn: &str, attributes: Vec<(&str, Vec<u8>)>) -> Answer {
+    let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), vec![value])).collect();
+    Answer::Entries(vec![(dn.to_owned(), attributes)], 0, b"")
+}
+
+fn sid(rid: u32) -> Sid {
+    "S-1-5-21-1-2-3".parse::<Sid>().unwrap().with_rid(rid).unwrap()
+}
+
+fn person(dn: &str, rid: u32) -> Given {
+    let sam = dn.split([',', '=']).nth(1).unwrap().as_bytes().to_vec();
+    let attributes = vec![
+        ("objectClass".to_owned(), vec![b"top".to_vec(), b"user".to_vec()]),
+        ("objectSid".to_owned(), vec![sid(rid).to_bytes()]),
+        ("sAMAccountName".to_owned(), vec![sam]),
+    ];
+    (dn.to_owned(), attributes)
+}
+
+fn user_name(entry: &Entry) -> &str {
+    match entry {
+        Entry::User(user) => &user.sam,
+        Entry::Group(group) => &group.sam,
+    }
+}
+
+#[tokio::test]
+async fn the_domain_describes_itself() {
+    let info = directory(|_| Answer::Silence).await.domain_info().await.unwrap();
+    assert_eq!((info.netbios.as_str(), info.base_dn.as_str()), ("EXAMPLE", ROOT));
+    assert_eq!(info.sid.to_string(), "S-1-5-21-1-2-3");
+}
+
+#[tokio::test]
+async fn members_in_ranges_are_all_read() {
+    const COUNT: usize = 3_700;
+    let dn = |index: usize| format!("CN=m{index},{ROOT}");
+    let directory = directory(move |asked| {
+        if let Some(range) = asked.attribute.strip_prefix("member") {
+            let first = range.strip_prefix(";range=").map_or(0, |range| range.trim_end_matches("-*").parse().unwrap());
+            let end = COUNT.min(first + 1500);
+            let last = if end == COUNT { "*".to_owned() } else { (end - 1).to_string() };
+            let values = (first..end).map(|index| dn(index).into_bytes()).collect();
+            let attributes = vec![("member".to_owned(), vec![]), (format!("member;range={first}-{last}"), values)];
+            return Answer::Entries(vec![("CN=g".into(), attributes)], 0, b"");
+        }
+        // The batch is an "or" of comparisons with one DN each.
+        let wanted = ber::children(&asked.filter).map(|(_, comparison)| {
+            let (_, dn) = ber::children(comparison).nth(1).unwrap();
+            std::str::from_utf8(dn).unwrap()
+        });
+        let found = wanted.enumerate().map(|(index, dn)| person(dn, 1000 + index as u32));
+        Answer::Entries(found.collect(), 0, b"")
+    })
+    .await;
+    let members = directory.read_members("CN=g", Instant::now() + Duration::from_secs(120)).await.unwrap();
+    let mut names: Vec<_> = members.iter().map(user_name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((names.len(), members.len()), (COUNT, COUNT));
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_to_the_end() {
+    let directory = directory(|asked| match asked.cookie.as_deref() {
+        Some(b"") => Answer::Entries(vec![person("CN=a,DC=x", 1)], 0, b"more"),
+        Some(b"more") => Answer::Entries(vec![person("CN=b,DC=x", 2)], 0, b"last"),
+        Some(b"last") => Answer::Entries(vec![person("CN=c,DC=x", 3)], 0, b""),
+        other => panic!("{other:?}"),
+    })
+    .await;
+    let (mut cursor, mut names) = (Vec::new(), Vec::new());
+    loop {
+        let page = directory.users_page(&cursor).await.unwrap();
+        names.extend(page.entries.into_iter().map(|user| user.sam));
+        cursor = page.cursor;
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn an_enumeration_whose_connection_is_lost_is_to_be_started_again() {
+    let directory = directory(|asked| match asked.cookie.as_deref() {
+        Some(b"") => Answer::Entries(vec![person("CN=a,DC=x", 1)], 0, b"more"),
+        _ => Answer::Close,
+    })
+    .await;
+    let cursor = directory.users_page(&[]).await.unwrap().cursor;
+    let error = directory.users_page(&cursor).await.unwrap_err();
+    assert!(matches!(&error, Error::Offline(text) if text.contains("start it again")), "{error:?}");
+}
+
+#[tokio::test]
+async fn result_codes_say_what_to_do_next() {
+    for (code, matches) in [
+        (50, (|error: &Error| matches!(error, Error::MachineUnauthorized(_))) as fn(&Error) -> bool),
+        (3, |error| matches!(error, Error::Offline(_))),
+        (51, |error| matches!(error, Error::Offline(_))),
+        (12, |error| matches!(error, Error::Protocol(_))),
+    ] {
+        let directory = directory(move |_| Answer::Entries(Vec::new(), code, b"")).await;
+        let error = directory.user(&Key::Sam("alice".into())).await.unwrap_err();
+        assert!(matches(&error), "{code}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_is_told_apart_from_what_is_empty() {
+    let empty = directory(|_| one("CN=alice", Vec::new())).await;
+    assert_eq!(empty.token_groups("CN=alice").await.unwrap(), []);
+    let gone = directory(|_| Answer::Entries(Vec::new(), 32, b"")).await;
+    let error = gone.token_groups("CN=alice").await.unwrap_err();
+    assert!(error.to_string().contains("CN=alice is no more"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_talks_nonsense_or_nothing_is_an_outage() {
+    for answer in [|| Answer::Garbage, || Answer::Silence, || Answer::Close] {
+        let directory = directory(move |_| answer()).await;
+        let alice = Key::Sam("alice".into());
+        let asked = directory.user(&alice);
+        let answer = tokio::time::timeout(Duration::from_secs(60), asked).await.expect("the deadline holds");
+        assert!(matches!(answer, Err(Error::Offline(_))), "{answer:?}");
+        assert!(!directory.health().online);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_search_does_not_cost_the_others_their_connection() {
+    let directory = directory(|asked| {
+        if asked.filter.windows(4).any(|part| part == b"slow") {
+            Answer::Silence
+        } else {
+            Answer::Entries(vec![person("CN=alice,DC=x", 1)], 0, b"")
+        }
+    })
+    .await;
+    let directory = Arc::new(directory);
+    let (slow, alice) = (Key::Sam("slow".into()), Key::Sam("alice".into()));
+    let waiting = {
+        let directory = Arc::clone(&directory);
+        tokio::spawn(async move { directory.user(&slow).await })
+    };
+    while !waiting.is_finished() {
+        assert!(directory.user(&alice).await.unwrap().is_some());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(matches!(waiting.await.unwrap(), Err(Error::Offline(_))));
+    assert!(directory.user(&alice).await.unwrap().is_some());
+}
