@@ -25,7 +25,9 @@ done
 export DEBIAN_FRONTEND=noninteractive
 ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 || apt-get -q update
 # Lists age: where a package is gone from the mirror, ask once for new ones.
-apt-get -q -y --download-only "$@" || { apt-get -q update; apt-get -q -y --download-only "$@"; }
+case $1 in
+install) apt-get -q -y --download-only "$@" || { apt-get -q update; apt-get -q -y --download-only "$@"; } ;;
+esac
 exec apt-get -q -y "$@"
 "#;
 

@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::accounts::{Account, JOINER};
-use crate::command::Output;
+use crate::command::{Output, must};
 use crate::dc;
 use crate::error::{Doing, Error, Result};
 use crate::node::Node;
@@ -42,6 +43,19 @@ pub fn packages(dir: &Path) -> Result<Vec<String>> {
 pub fn install(node: &Node, dir: &Path) -> Result<Output> {
     let found = packages(dir)?;
     node.apt_install(&found.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Purges what [`install`] installed, and leaves the dependencies.
+///
+/// # Errors
+/// When a package file cannot be read or apt fails.
+pub fn purge(node: &Node, dir: &Path) -> Result<Output> {
+    let mut names = Vec::new();
+    for package in packages(dir)? {
+        let name = must(Command::new("dpkg-deb").args(["--field", &package, "Package"]), Duration::from_secs(10))?;
+        names.push(name.text()?);
+    }
+    node.apt_purge(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The command that [`join`] runs, for people.

@@ -92,6 +92,11 @@ impl World {
         Ok(product::install(node, &self.packages).map(drop)?)
     }
 
+    /// Purges the packages from a node.
+    pub fn purge(&self, node: &Node) -> Result<(), String> {
+        Ok(product::purge(node, &self.packages).map(drop)?)
+    }
+
     /// Puts the domain controller's cable in.
     pub fn mend(&self) -> Result<(), String> {
         if !self.lab.is_connected("dc")? {

@@ -40,7 +40,7 @@ while True:
     server.sendto(question[:2] + b"\x81\x83\0\1\0\0\0\0\0\0" + question[12:end], client)
 "#;
     node.start("empty-dns", &["python3", "-c", server])?;
-    let verdict = fails(world, &node, &[], entra_lab::accounts::JOINER.password, "SRV");
+    let verdict = fails(world, &node, &[], entra_lab::accounts::JOINER.password, "no record _ldap._tcp");
     node.stop("empty-dns")?;
     verdict
 }

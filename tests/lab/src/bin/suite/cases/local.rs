@@ -40,9 +40,12 @@ fn removed(world: &World) -> Verdict {
 }
 
 fn shadowed(world: &World) -> Verdict {
-    let node = world.freshly_joined()?;
+    let node = world.installed()?;
+    // Before the join: afterwards useradd itself refuses a name that the domain holds.
     node.must(&["useradd", "--create-home", "bob"])?;
     node.must(&["sh", "-c", "echo bob:Local-Bob-1 | chpasswd"])?;
+    check::status("entractl join", &product::join(&node)?, 0)?;
+    product::start_daemon(&node)?;
     let uid = check::text("id -u bob", node.run(&["id", "-u", "bob"])?)?;
     check::that(uid.parse::<u32>().is_ok_and(|uid| uid < 60_000), || format!("bob is the domain's: uid {uid}"))?;
     check::text("the local password", product::ssh(&node, "bob", "Local-Bob-1", "true")?)?;

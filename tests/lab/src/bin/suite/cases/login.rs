@@ -25,8 +25,10 @@ fn ssh(world: &World) -> Verdict {
     check::holds("the session's ccache", &text, "FILE:/tmp/krb5cc_674001103")?;
     check::holds("klist", &text, "krbtgt/AADDS.CONTOSO.COM@AADDS.CONTOSO.COM")?;
     // The ticket is good for something: the directory takes it.
-    let search = "ldapwhoami -Q -Y GSSAPI -N -H ldap://dc1.aadds.contoso.com";
-    check::holds("whoami", &check::text("ldapwhoami", product::ssh_as(&node, &ALICE, search)?)?, "AADDS\\alice")
+    let search = "ldapsearch -LLL -Q -Y GSSAPI -N -H ldap://dc1.aadds.contoso.com -b DC=aadds,DC=contoso,DC=com \
+                  '(sAMAccountName=alice)' objectSid";
+    let found = check::text("ldapsearch", product::ssh_as(&node, &ALICE, search)?)?;
+    check::holds("her own entry, read with her own ticket", &found, "dn: CN=Alice Example")
 }
 
 fn everybody(world: &World) -> Verdict {
