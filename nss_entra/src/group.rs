@@ -9,7 +9,7 @@ use entra_wire::ranges::Ranges;
 use crate::buffer::Destination;
 use crate::daemon::{Deadline, ask};
 use crate::enumeration::{Next, Stream};
-use crate::local::{self, refuse_local};
+use crate::local::{self, Names, refuse_local};
 use crate::settings::Settings;
 use crate::status::Failure;
 
@@ -89,8 +89,11 @@ fn pack(group: Group<'_>, into: Destination<'_, CGroup>) -> Result<(), Failure> 
     let Destination { record, mut buffer } = into;
     // One more than members: C ends the array with a null pointer.
     let members = buffer.pointers(group.members.len().saturating_add(1))?;
-    // A member whose name cannot be ours would be read as a local account: it is left out.
-    for (slot, member) in members.iter_mut().zip(group.members.filter(|member| name_may_be_ours(member))) {
+    // A member is known by the name alone: one that is local, or cannot be ours, would speak of another account.
+    let local = if members.len() > 1 { Some(Names::of(local::passwd())?) } else { None };
+    let is_ours =
+        |member: &&[u8]| name_may_be_ours(member) && !local.as_ref().is_some_and(|local| local.contain(member));
+    for (slot, member) in members.iter_mut().zip(group.members.filter(is_ours)) {
         *slot = buffer.string(member)?;
     }
     record.write(CGroup {

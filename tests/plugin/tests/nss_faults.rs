@@ -237,9 +237,9 @@ fn root_is_not_asked_about() {
 }
 
 #[test]
-fn a_member_whose_name_cannot_be_is_left_out() {
+fn a_member_whose_name_is_local_or_cannot_be_is_left_out() {
     let stage = stage();
-    let group = Members::new("mixed", 674_002_003, ["alice", "root", "a:b", "", "bob"].map(str::to_owned));
+    let group = Members::new("mixed", 674_002_003, ["alice", "root", "daemon", "a:b", "", "bob"].map(str::to_owned));
     let _daemon = stage.knowing(Directory { users: Vec::new(), groups: vec![group] });
     assert_eq!(stage.ask("grnam=mixed"), "mixed:*:674002003:alice,bob");
 }

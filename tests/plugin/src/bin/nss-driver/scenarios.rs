@@ -1,5 +1,6 @@
 //! What applications do to themselves around a lookup.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ffi;
@@ -81,12 +82,17 @@ pub fn closed_descriptors(name: &str) -> String {
     let (line, taken) = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let mut taken = [false; 3];
+            let mut last: [PathBuf; 3] = Default::default();
             while !stop.load(Ordering::Relaxed) {
-                for (fd, taken) in taken.iter_mut().enumerate() {
+                for fd in 0..3 {
                     // Opens nothing itself.
                     let target = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
-                    *taken |= target.to_string_lossy().starts_with("socket:");
+                    // The same socket twice: one that is on its way to a higher descriptor, not yet connected, is gone
+                    // by then.
+                    taken[fd] |= target.to_string_lossy().starts_with("socket:") && target == last[fd];
+                    last[fd] = target;
                 }
+                std::thread::sleep(std::time::Duration::from_millis(5));
             }
             taken
         });
