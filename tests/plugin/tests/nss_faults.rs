@@ -247,11 +247,12 @@ fn a_member_whose_name_is_local_or_cannot_be_is_left_out() {
 #[test]
 fn an_enumeration_that_leads_in_circles_ends() {
     let stage = stage();
-    let _daemon = stage.answering(|body| {
+    let daemon = stage.answering(|body| {
         assert_eq!(operation(body), Some(Op::PasswdList));
         let mut writer = Writer::reply(Status::Ok);
         writer.string(b"again").count(0);
         Reply::Bytes(writer.finish())
     });
     assert_eq!(stage.ask("pwent"), "error ENOENT");
+    assert_eq!(daemon.connections(), 2, "from the start, and once where that leads");
 }
