@@ -6,10 +6,11 @@
 mod lab;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use entra_core::Error;
 use entra_core::directory::{Directory, Key};
+use entra_core::discovery::{LocateError, locate};
 use entra_core::types::Entry;
 use lab::{Lab, timed};
 
@@ -170,6 +171,26 @@ async fn filters_and_bases_are_honoured() {
     let missing = lab.directory(|domain| domain.user_bases = vec!["OU=nowhere,DC=invalid".into()]);
     let error = missing.user(&Key::Sam("alice".into())).await.unwrap_err();
     assert!(matches!(&error, Error::Config(text) if text.contains("OU=nowhere")), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab's domain controller"]
+async fn servers_are_located_and_what_is_missing_is_named() {
+    let lab = Lab::new("locate");
+    let timeout = Duration::from_secs(5);
+    let found = timed("locate", locate(&lab.domain, &[lab.dns], timeout)).await.unwrap();
+    assert!(found.iter().any(|server| server.host.ends_with(&lab.domain) && server.addr.port() == 389), "{found:?}");
+    // Below the domain, so that the lab's DNS server knows for sure.
+    let missing = format!("nowhere.{}", lab.domain);
+    let error = timed("locate nothing", locate(&missing, &[lab.dns], timeout)).await.unwrap_err();
+    println!("{error}");
+    assert!(
+        matches!(&error, LocateError::Missing { record, .. } if record.contains("dc._msdcs.nowhere.")),
+        "{error:?}"
+    );
+    let error = timed("locate elsewhere", locate("elsewhere.contoso.com", &[lab.dns], timeout)).await.unwrap_err();
+    println!("{error}");
+    assert!(error.to_string().contains(&lab.dns.ip().to_string()), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ pub enum LocateError {
     #[error("no DNS server is known ({0}): set dns_servers for the domain, or name one in /etc/resolv.conf")]
     NoDnsServer(String),
     /// No DNS server answered.
-    #[error("no answer about {record} from {}: {reason}. Check the network, or set dns_servers", list(.servers))]
+    #[error("no usable answer about {record} from {}: {reason}. Check the network, or set dns_servers", list(.servers))]
     Unreachable {
         /// The servers that were asked.
         servers: Vec<SocketAddr>,
@@ -72,7 +72,7 @@ pub async fn locate(domain: &str, dns_servers: &[SocketAddr], timeout: Duration)
     let servers = asker.asked.clone();
     tokio::time::timeout(timeout, asker.locate(domain, &record)).await.unwrap_or_else(|_| {
         let reason = format!("timed out after {:.1} s", timeout.as_secs_f32());
-        Err(LocateError::Unreachable { servers, record, reason })
+        Err(LocateError::Unreachable { servers, record: shown(&record), reason })
     })
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn addresses(
     let servers = asker.asked.clone();
     tokio::time::timeout(timeout, asker.addresses(host)).await.unwrap_or_else(|_| {
         let reason = format!("timed out after {:.1} s", timeout.as_secs_f32());
-        Err(LocateError::Unreachable { servers, record: format!("A {host}."), reason })
+        Err(LocateError::Unreachable { servers, record: format!("A {host}"), reason })
     })
 }
 
@@ -209,14 +209,14 @@ impl Asker {
             NetError::Dns(DnsError::NoRecordsFound(_)) => self.missing(record),
             other => LocateError::Unreachable {
                 servers: self.asked.clone(),
-                record: record.to_owned(),
+                record: shown(record),
                 reason: other.to_string(),
             },
         }
     }
 
     fn missing(&self, record: &str) -> LocateError {
-        LocateError::Missing { servers: self.asked.clone(), record: record.to_owned() }
+        LocateError::Missing { servers: self.asked.clone(), record: shown(record) }
     }
 }
 
@@ -239,6 +239,11 @@ fn options() -> ResolverOpts {
     options
 }
 
+/// A record's name without the dot that makes it absolute: it would look like the end of a sentence.
+fn shown(record: &str) -> String {
+    record.trim_end_matches('.').to_owned()
+}
+
 fn list(servers: &[SocketAddr]) -> String {
     let names: Vec<_> =
         servers.iter().map(|addr| if addr.port() == 53 { addr.ip().to_string() } else { addr.to_string() }).collect();
@@ -252,7 +257,7 @@ mod tests {
     #[test]
     fn errors_name_the_server_and_the_record() {
         let servers = vec!["10.0.0.1:53".parse().unwrap(), "[fd00::1]:5353".parse().unwrap()];
-        let text = LocateError::Missing { servers, record: "_ldap._tcp.dc._msdcs.x.com.".into() }.to_string();
+        let text = LocateError::Missing { servers, record: "_ldap._tcp.dc._msdcs.x.com".into() }.to_string();
         assert!(
             text.starts_with("DNS server 10.0.0.1, [fd00::1]:5353 has no record _ldap._tcp.dc._msdcs.x.com."),
             "{text}"
