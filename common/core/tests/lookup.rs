@@ -232,3 +232,31 @@ async fn a_flush_forgets_answers_and_keeps_ids() {
     host.directory.mend();
     assert_eq!(user(&lookup, "alice").await.unwrap().uid, ALICE_UID);
 }
+
+#[tokio::test]
+async fn a_change_of_filter_or_shell_empties_the_cache_and_a_change_of_server_does_not() {
+    let mut host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert!(user(&lookup, "alice").await.is_some());
+    settle(&lookup).await;
+    drop(lookup);
+
+    host.directory.cut();
+    host.config.domains[0].servers = vec!["dc9.aadds.contoso.com".into()];
+    assert!(user(&host.start(), "alice").await.is_some());
+    host.config.domains[0].user_filter = Some("(department=IT)".into());
+    let lookup = host.start();
+    assert!(lookup.user(Query::name("alice"), Freshness::Cached).await.is_err(), "a filtered user is still cached");
+}
+
+#[tokio::test]
+async fn what_nobody_renewed_leaves_the_disk() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert!(user(&lookup, "alice").await.is_some());
+    host.pass(100);
+    assert!(user(&lookup, "bob").await.is_some());
+    settle(&lookup).await;
+    assert_eq!(lookup.purge(Duration::from_secs(50)).await.unwrap(), 1);
+    assert_eq!(lookup.stats().await.users, 1);
+}

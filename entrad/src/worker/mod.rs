@@ -10,6 +10,7 @@ mod probe;
 #[allow(unsafe_code)] // FFI edge: SCM_RIGHTS, which tokio does not receive.
 mod receive;
 mod serve;
+mod upkeep;
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -75,6 +76,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     serve::listen(pam, Arc::new(pam::Service::new(login)))?;
     serve::listen(ctl, Arc::new(ctl::Service::new(Arc::clone(&lookup))))?;
     probe::start(&lookup);
+    upkeep::start(&lookup);
     tell("READY=1");
     log::info!("entrad {} serves {} domain(s)", env!("CARGO_PKG_VERSION"), config.domains.len());
 

@@ -77,16 +77,19 @@ async fn token_groups(lookup: &Lookup, user: &UserRecord) -> Result<Vec<Sid>, Er
 }
 
 impl Lookup {
-    /// The gids of a user's groups, without the primary one, in ascending order. Computed; only with the mapping
-    /// `rfc2307` are the groups themselves needed.
+    /// The gids of a user's groups, without the primary one, in ascending order. Computed; the groups themselves are
+    /// needed only with the mapping `rfc2307`, or where not every group of the directory counts.
     ///
     /// # Errors
-    /// As [`Lookup::group`], with the mapping `rfc2307` only.
+    /// As [`Lookup::group`], in those cases only.
     pub async fn group_ids(self: &Arc<Self>, user: &UserRecord, memberships: &Memberships) -> Result<Vec<u32>, Error> {
-        let by_attribute =
-            self.domain(&user.domain).is_some_and(|domain| domain.config.id_mapping == IdMapping::Rfc2307);
+        let needs_groups = self.domain(&user.domain).is_some_and(|domain| {
+            let config = &domain.config;
+            config.id_mapping == IdMapping::Rfc2307 || config.group_filter.is_some() || !config.group_bases.is_empty()
+        });
         let mut ids = Vec::with_capacity(memberships.groups.len());
-        if by_attribute {
+        if needs_groups {
+            self.prefetch_groups(&memberships.groups);
             for sid in &memberships.groups {
                 let group = self.resolve::<GroupRecord>(Query::Sid(sid.clone()), Freshness::Cached).await?;
                 ids.extend(group.map(|group| group.value.gid));

@@ -13,6 +13,7 @@ mod memberships;
 mod minting;
 mod plan;
 mod resolve;
+mod shape;
 mod shelf;
 mod users;
 mod view;
@@ -165,6 +166,10 @@ impl Lookup {
         settings: Settings,
         clock: Clock,
     ) -> Result<Arc<Self>, Error> {
+        let gone = store.keep_shape(&shape::of(&domains, &settings))?;
+        if gone > 0 {
+            log::info!("{gone} cached users and groups were made under other settings and are asked for again");
+        }
         let acquaintances = Acquaintances::at(&settings.known_domains);
         for known in acquaintances.load() {
             if let Some(domain) = domains.iter().find(|domain| domain.config.name == known.dns_name) {
@@ -254,6 +259,24 @@ impl Lookup {
             count += self.with_store(move |store| store.flush(&sid)).await?;
         }
         Ok(count)
+    }
+
+    /// Removes from disk what nobody's lookup has renewed for `keep`. Id maps stay.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn purge(self: &Arc<Self>, keep: Duration) -> Result<u64, Error> {
+        /// Rows of each kind in one transaction, so that no other write waits long.
+        const STEP: u32 = 500;
+        let before = self.now().saturating_sub(keep.as_secs());
+        let mut count = 0;
+        loop {
+            let gone = self.with_store(move |store| store.purge(before, STEP)).await?;
+            count += gone;
+            if gone < u64::from(STEP) {
+                return Ok(count);
+            }
+        }
     }
 
     /// Counts and ages of the caches.

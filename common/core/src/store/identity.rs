@@ -12,7 +12,7 @@ use crate::Error;
 use crate::types::Sid;
 
 /// Version of the tables below and of the records in them: a file of any other version is begun anew.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 const TABLES: &str = "
     CREATE TABLE user_record (
         sid BLOB NOT NULL UNIQUE,
@@ -46,6 +46,7 @@ const TABLES: &str = "
     CREATE INDEX user_groups_fetched ON user_groups (fetched);
     CREATE TABLE group_members (sid BLOB NOT NULL UNIQUE, fetched INTEGER NOT NULL, record BLOB NOT NULL);
     CREATE INDEX group_members_fetched ON group_members (fetched);
+    CREATE TABLE shape (text TEXT NOT NULL);
 ";
 /// Every table; each has the columns `sid` and `fetched`. The first two hold accounts.
 pub(super) const ALL_TABLES: [&str; 4] = ["user_record", "group_record", "user_groups", "group_members"];
@@ -107,15 +108,26 @@ impl IdentityStore {
 
     /// Forgets everything; gives how many users and groups that were.
     pub fn flush_all(&self) -> Result<u64, Error> {
-        self.write(|transaction| {
-            let mut count = 0;
-            for (at, table) in ALL_TABLES.iter().enumerate() {
-                let rows = transaction.execute(&format!("DELETE FROM {table}"), [])?;
-                count += if at < ACCOUNTS { rows as u64 } else { 0 };
+        self.write(empty).inspect(|_| self.give_back_pages())
+    }
+
+    /// Empties the store unless its records were made under the settings that `shape` describes. Gives how many users
+    /// and groups went.
+    pub fn keep_shape(&self, shape: &str) -> Result<u64, Error> {
+        let gone = self.write(|transaction| {
+            let same = transaction
+                .query_one("SELECT count(*) FROM shape WHERE text = ?1", [shape], |row| row.get::<_, i64>(0))?;
+            if same > 0 {
+                return Ok(0);
             }
-            Ok(count)
-        })
-        .inspect(|_| self.give_back_pages())
+            transaction.execute("DELETE FROM shape", [])?;
+            transaction.execute("INSERT INTO shape (text) VALUES (?1)", [shape])?;
+            empty(transaction)
+        })?;
+        if gone > 0 {
+            self.give_back_pages();
+        }
+        Ok(gone)
     }
 
     /// Forgets the user or group with this SID, its memberships and its members; gives how many users and groups that
@@ -239,6 +251,16 @@ impl IdentityStore {
             log::debug!("{} keeps its size: {error}", self.path.display());
         }
     }
+}
+
+/// Deletes every record; gives how many users and groups that were.
+fn empty(transaction: &Connection) -> Result<u64, Error> {
+    let mut count = 0;
+    for (at, table) in ALL_TABLES.iter().enumerate() {
+        let rows = transaction.execute(&format!("DELETE FROM {table}"), [])?;
+        count += if at < ACCOUNTS { rows as u64 } else { 0 };
+    }
+    Ok(count)
 }
 
 /// Unix seconds as `SQLite` keeps them.

@@ -1,0 +1,26 @@
+//! What is done now and then: the store forgets whom nobody has asked for in a long time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entra_core::lookup::Lookup;
+
+/// How long an answer stays on disk without being renewed: a host that was off for a season still knows its people.
+const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Pause between two rounds.
+const PAUSE: Duration = Duration::from_secs(3600);
+
+/// Starts the task, until the runtime ends.
+pub(super) fn start(lookup: &Arc<Lookup>) {
+    let lookup = Arc::clone(lookup);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            match lookup.purge(KEEP).await {
+                Ok(0) => {}
+                Ok(count) => log::info!("{count} rows that nobody renewed for 90 days left the store"),
+                Err(error) => log::warn!("old entries could not be removed from the store: {error}"),
+            }
+        }
+    });
+}
