@@ -33,7 +33,12 @@ pub(crate) fn ask(pamh: &PamHandle, op: Op, user: &str, flags: u32, password: Op
     );
     let frame = Context { user, service: &service, rhost: &rhost, tty: &tty, flags }.encode(op);
     let timeout = if op == Op::Authenticate { AUTHENTICATION } else { OTHERS };
-    exchange(&frame, pipe.as_ref(), timeout).unwrap_or_else(of_trouble)
+    let mut outcome = exchange(&frame, pipe.as_ref(), timeout).unwrap_or_else(of_trouble);
+    if outcome.code == Code::Unavailable && matches!(op, Op::SetCred | Op::OpenSession | Op::CloseSession) {
+        // Whether to let the person in was decided before: there is nothing to tell, and cron mails what it is told.
+        outcome.message.clear();
+    }
+    outcome
 }
 
 /// PAM_RHOST for the log; empty where there is none.

@@ -240,7 +240,9 @@ fn without_a_daemon_a_directory_user_meets_an_outage() {
     inside("without_a_daemon_a_directory_user_meets_an_outage", None, |view| {
         let mut login = Login::new(Some("alice"), &[PASSWORD]);
         assert_eq!(login.every_group(), [codes::AUTHINFO_UNAVAIL; 6]);
-        assert!(login.person().read[0].contains("cannot be checked right now"), "{:?}", login.person().read);
+        let read = &login.person().read;
+        assert!(read.iter().all(|sentence| sentence.contains("cannot be checked right now")), "{read:?}");
+        assert_eq!(read.len(), 3, "authentication, account and password change speak, the others do not: {read:?}");
         assert!(login.person().delays.is_empty(), "an outage is no guess");
         let log = view.logged();
         assert!(log.contains("authentication not possible now; reason=daemon-not-running"), "{log}");
