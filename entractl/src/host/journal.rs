@@ -68,8 +68,8 @@ pub struct Journal {
     pub computer: String,
     /// Whether the creation of the account was begun.
     pub account_begun: bool,
-    /// Whether there was a keytab before.
-    pub keytab_existed: bool,
+    /// Permission bits of the keytab that was there before; `None` where there was none.
+    pub keytab_mode: Option<u32>,
     /// Whether join enabled the service.
     pub service_enabled: bool,
     changes: Vec<Change>,
@@ -78,7 +78,7 @@ pub struct Journal {
 
 impl Journal {
     /// The journal of a join that begins now.
-    pub fn begin(domain: &str, computer: &str, keytab_existed: bool) -> Self {
+    pub fn begin(domain: &str, computer: &str, keytab_mode: Option<u32>) -> Self {
         Self {
             version: VERSION,
             state: State::Joining,
@@ -86,7 +86,7 @@ impl Journal {
             realm: domain.to_uppercase(),
             computer: computer.into(),
             account_begun: false,
-            keytab_existed,
+            keytab_mode,
             service_enabled: false,
             changes: Vec::new(),
             folders: Vec::new(),
@@ -170,12 +170,11 @@ impl Journal {
         let saved = Snapshot::take(&paths.keytab).map_err(|error| format!("{name}: {error}"))?;
         let Some(mut saved) = saved else { return Ok(()) };
         let kept = keytab::without_realm(&saved.bytes, &self.realm).map_err(|error| format!("{name}: {error}"))?;
-        let done = if kept.len() <= 2 && !self.keytab_existed {
+        let done = if kept.len() <= 2 && self.keytab_mode.is_none() {
             file::remove(&paths.keytab)
-        } else if *kept == saved.bytes {
-            Ok(())
         } else {
-            file::replace(&paths.keytab, &kept, 0o600)
+            let mode = self.keytab_mode.unwrap_or(saved.mode);
+            Snapshot { bytes: kept.to_vec(), mode, owner: saved.owner }.restore(&paths.keytab)
         };
         zeroize::Zeroize::zeroize(&mut saved.bytes);
         done.map_err(|error| format!("{name}: {error}"))
@@ -251,8 +250,12 @@ mod tests {
         found
     }
 
+    fn mode_of(path: &Path) -> Option<u32> {
+        Some(fs::metadata(path).ok()?.permissions().mode() & 0o7777)
+    }
+
     fn join(paths: &Paths) -> Journal {
-        let mut journal = Journal::begin(DOMAIN, "HOST", paths.keytab.exists());
+        let mut journal = Journal::begin(DOMAIN, "HOST", mode_of(&paths.keytab));
         journal.save(paths).unwrap();
         let snippet = krb5_conf::snippet(DOMAIN, &journal.realm, &[]);
         journal.write(paths, Kind::Krb5Snippet, snippet.as_bytes()).unwrap();
@@ -262,6 +265,7 @@ mod tests {
         }
         let keytab = fs::read(&paths.keytab).unwrap_or_else(|_| vec![5, 2]);
         fs::write(&paths.keytab, [keytab, record("HOST$", &journal.realm, 2, 18)].concat()).unwrap();
+        fs::set_permissions(&paths.keytab, fs::Permissions::from_mode(0o600)).unwrap();
         let text = fs::read_to_string(&paths.config).unwrap_or_default();
         let new = config::NewDomain { name: DOMAIN, preset: "entra-ds", server: None, permit: &[] };
         journal.write(paths, Kind::Config, config::add_domain(&text, new).unwrap().as_bytes()).unwrap();
@@ -304,7 +308,7 @@ mod tests {
         let (folder, paths) = host(&[
             ("etc/krb5.conf", b"[libdefaults]\n default_realm = \xe9\n", 0o640),
             ("etc/krb5.conf.d/entra.conf", b"# somebody's\n", 0o600),
-            ("etc/krb5.keytab", &keytab, 0o600),
+            ("etc/krb5.keytab", &keytab, 0o640),
             ("etc/entra/entra.toml", b"cache_ttl='1m' # odd   \n\n\n[domains.'other.example']", 0o644),
         ]);
         let before = tree(&folder.0);
@@ -318,7 +322,7 @@ mod tests {
     fn an_interrupted_join_is_undone_from_its_journal() {
         let (folder, paths) = host(&[("etc/krb5.conf", b"[libdefaults]\n", 0o644)]);
         let before = tree(&folder.0);
-        let mut journal = Journal::begin(DOMAIN, "HOST", false);
+        let mut journal = Journal::begin(DOMAIN, "HOST", None);
         journal.save(&paths).unwrap();
         journal.write(&paths, Kind::Krb5Snippet, b"x").unwrap();
         // Noted and not written any more.

@@ -14,6 +14,7 @@ use entra_core::directory::ldap::{LdapDirectory, Rights, Settings};
 use super::block_on;
 use crate::cli::Preset;
 use crate::exit::{Exit, Failure};
+use crate::output::Step;
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,8 +51,8 @@ pub struct Place {
     pub preset: Preset,
     /// DN of the account where there is one already.
     pub account: Option<String>,
-    /// In words, for the step's line.
-    pub detail: String,
+    /// The step's line.
+    pub step: Step,
 }
 
 /// Asks the directory with the administrator's ticket.
@@ -99,24 +100,30 @@ fn judge(
     quota: u32,
     sam: &str,
 ) -> Result<Place, Failure> {
-    let place = |account: Option<&Rights>, detail: String| Place {
+    let place = |account: Option<&Rights>, step: Step| Place {
         ou: container.dn.clone(),
         preset,
         account: account.map(|account| account.dn.clone()),
-        detail,
+        step,
     };
     let ou = &container.dn;
     match account {
         Some(account) if account.may_write("servicePrincipalName") => {
             let detail = format!("the account {} is there already and is taken over", account.dn);
-            Ok(place(Some(account), detail))
+            Ok(place(Some(account), Step::ok("ou", detail)))
         }
         Some(account) => {
             Err(Failure::no("ou", format!("there is an account {} already, and you may not change it", account.dn))
                 .remedy("have it deleted, use another administrator, or give another --computer-name"))
         }
-        None if container.may_create("computer") => Ok(place(None, format!("{ou}, where you may create computers"))),
-        None if quota > 0 => Ok(place(None, format!("{ou}, by the quota of {quota} computers for every account"))),
+        None if container.may_create("computer") => {
+            Ok(place(None, Step::ok("ou", format!("{ou}, where you may create computers"))))
+        }
+        // Whether the quota is used up, and whether it counts in this place, only the attempt tells.
+        None if quota > 0 => {
+            let detail = format!("you have no right in {ou}; the quota of {quota} computers for everybody may serve");
+            Ok(place(None, Step::warn("ou", detail, "where it does not, use a member of AAD DC Administrators")))
+        }
         None => Err(Failure::no("ou", format!("you may not create computers such as {sam} in {ou}"))
             .remedy("use an account that may (a member of AAD DC Administrators), or name another --ou")),
     }
@@ -171,8 +178,8 @@ mod tests {
         let open = rights("OU=a", &["computer"], &[]);
         let shut = rights("OU=b", &["group"], &[]);
         let found = |container, account, quota| judge(Preset::EntraDs, container, account, quota, "H$");
-        assert!(found(&open, None, 0).unwrap().detail.contains("may create computers"));
-        assert!(found(&shut, None, 10).unwrap().detail.contains("quota of 10"));
+        assert!(found(&open, None, 0).unwrap().step.detail.contains("may create computers"));
+        assert!(found(&shut, None, 10).unwrap().step.detail.contains("quota of 10"));
         let refused = found(&shut, None, 0).unwrap_err();
         assert_eq!(refused.error, "you may not create computers such as H$ in OU=b");
         assert_eq!(refused.exit, Exit::No);

@@ -1,5 +1,6 @@
 //! `leave`: undoes what join did, on the host and, with somebody's credentials, in the domain.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use entra_core::config::Domain;
@@ -118,7 +119,9 @@ impl Joined {
 
 /// A configuration that an administrator wrote: the domain and the realm's keys go, krb5.conf is not ours to judge.
 fn undo_without_journal(domain: &Domain, paths: &Paths) -> Vec<String> {
-    let journal = Journal::begin(&domain.name, "", true);
+    // Who made the keytab is not known: it stays, even if nothing is left in it.
+    let mode = std::fs::metadata(&paths.keytab).ok().map(|meta| meta.permissions().mode() & 0o7777);
+    let journal = Journal::begin(&domain.name, "", mode);
     let mut left: Vec<String> = journal.undo_keytab(paths).err().into_iter().collect();
     let edited = std::fs::read_to_string(&paths.config)
         .map_err(|error| error.to_string())
@@ -193,7 +196,7 @@ mod tests {
     #[test]
     fn a_lost_configuration_does_not_stop_it() {
         let (_folder, paths) = host("");
-        let mut journal = Journal::begin("d.example", "WEB1", false);
+        let mut journal = Journal::begin("d.example", "WEB1", None);
         journal.save(&paths).unwrap();
         let joined = Joined::find(&paths).unwrap();
         assert_eq!(joined.computer, "WEB1");

@@ -30,7 +30,7 @@ pub(super) fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
     let keytab = Snapshot::take(&paths.keytab).map_err(|error| failed("keytab", &error))?;
-    let journal = Journal::begin(&plan.domain.name, &plan.computer, keytab.is_some());
+    let journal = Journal::begin(&plan.domain.name, &plan.computer, keytab.as_ref().map(|saved| saved.mode));
     let mut change = Change { plan, paths, socket, interrupt, journal, keytab };
     let done = change.all(output);
     let Err(mut failure) = done else { return Ok(()) };

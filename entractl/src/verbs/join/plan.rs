@@ -87,7 +87,7 @@ pub(super) fn make(
         preset: options.preset,
     };
     let place = output.pass(place::find(&question))?;
-    output.step(Step::ok("ou", place.detail.clone()));
+    output.step(place.step.clone());
     let (domain, config) = output.pass(configuration(options, paths, &name, place.preset))?;
     let kdcs = pinned_kdcs(&domain);
     Ok(Plan { domain, computer, fqdn, server, host: root.host, kdcs, ticket, place, config })
@@ -267,7 +267,7 @@ mod tests {
     fn half_a_join_is_recognised() {
         let folder = Folder::new();
         let paths = Paths::below(&folder.0);
-        let mut journal = Journal::begin("d.example", "HOST", false);
+        let mut journal = Journal::begin("d.example", "HOST", None);
         journal.state = State::Joined;
         journal.save(&paths).unwrap();
         assert!(joined_already(&journal, &paths).error.contains("half of that is gone"));
