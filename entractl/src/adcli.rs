@@ -1,6 +1,7 @@
 //! adcli(8) makes and deletes the computer account. It gets a ccache, never a password, and what it says is put into
 //! words that name a remedy.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub struct Target<'a> {
     pub domain: &'a str,
     /// Realm.
     pub realm: &'a str,
-    /// DNS name of the DC to use, or its address.
+    /// The DC to use, as [`server_argument`] gives it.
     pub server: &'a str,
     /// Residual name of the ccache with the administrator's ticket.
     pub ccache: &'a str,
@@ -37,6 +38,12 @@ pub struct Account<'a> {
     pub ou: &'a str,
     /// Keytab to write the keys to.
     pub keytab: &'a Path,
+}
+
+/// How adcli is told which DC to use. By its address, so that the host's resolver need not know the name; adcli asks the
+/// DC for that. It takes no IPv6 address there.
+pub fn server_argument(addr: SocketAddr, host: &str) -> String {
+    if addr.is_ipv4() { addr.ip().to_string() } else { host.to_owned() }
 }
 
 /// Whether adcli is installed.

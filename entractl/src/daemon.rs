@@ -88,3 +88,65 @@ fn unreachable(socket: &Path, verb: &str, error: CallError) -> Failure {
     };
     Failure::new(Exit::NoDaemon, verb, error).remedy(remedy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::file::tests::Folder;
+    use entra_wire::codec::Reader;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    /// A daemon that answers once, and gives back what it was asked.
+    fn asked(request: &Request, status: Status, answer: &str) -> (Result<Reply, Failure>, String) {
+        let folder = Folder::new();
+        let socket = folder.0.join("ctl.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let mut frame = Writer::reply(status);
+        frame.raw(answer.as_bytes());
+        let frame = frame.finish();
+        let daemon = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut length = [0; 4];
+            stream.read_exact(&mut length).unwrap();
+            let mut body = vec![0; u32::from_le_bytes(length) as usize];
+            stream.read_exact(&mut body).unwrap();
+            stream.write_all(&frame).unwrap();
+            let mut reader = Reader::new(&body);
+            assert_eq!(reader.request_head(), Ok(Op::Control));
+            String::from_utf8(reader.rest().to_vec()).unwrap()
+        });
+        let reply = ask(&socket, "status", request);
+        (reply, daemon.join().unwrap())
+    }
+
+    #[test]
+    fn the_request_is_json_and_so_is_the_answer() {
+        let (reply, request) = asked(&Request::CacheFlush { name: None }, Status::Ok, r#"{"answer":"done","count":3}"#);
+        assert_eq!(request, r#"{"verb":"cache-flush","name":null}"#);
+        assert_eq!(reply, Ok(Reply::Done { count: 3 }));
+    }
+
+    #[test]
+    fn every_answer_that_is_none_has_its_status() {
+        let exit = |status, answer: &str| asked(&Request::Status, status, answer).0.unwrap_err().exit;
+        assert_eq!(exit(Status::Ok, r#"{"answer":"not-found"}"#), Exit::No);
+        assert_eq!(exit(Status::Ok, r#"{"answer":"offline","reason":"no DC answers"}"#), Exit::NoDirectory);
+        assert_eq!(exit(Status::Ok, r#"{"answer":"not-permitted"}"#), Exit::NotPermitted);
+        assert_eq!(exit(Status::Ok, r#"{"answer":"invalid","reason":"no such form"}"#), Exit::Usage);
+        assert_eq!(exit(Status::Ok, r#"{"answer":"of tomorrow"}"#), Exit::NoDaemon);
+        assert_eq!(exit(Status::Ok, "no json"), Exit::NoDaemon);
+        assert_eq!(exit(Status::NotFound, ""), Exit::No);
+        assert_eq!(exit(Status::Offline, ""), Exit::NoDirectory);
+        assert_eq!(exit(Status::Refused, ""), Exit::NotPermitted);
+        assert_eq!(exit(Status::BadRequest, ""), Exit::NoDaemon);
+    }
+
+    #[test]
+    fn a_daemon_that_is_not_there() {
+        let failure = ask(Path::new("/nonexistent/ctl.sock"), "status", &Request::Status).unwrap_err();
+        assert_eq!(failure.exit, Exit::NoDaemon);
+        assert!(failure.error.contains("nobody listens on /nonexistent/ctl.sock"), "{}", failure.error);
+    }
+}

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 /// A file as it was: content, mode and owner.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,20 @@ impl Snapshot {
     /// When it cannot be written.
     pub fn restore(&self, path: &Path) -> io::Result<()> {
         write(path, &self.bytes, self.mode, Some(self.owner))
+    }
+}
+
+impl Snapshot {
+    /// The content alone.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Snapshot {
+    // The bytes may be a keytab.
+    fn drop(&mut self) {
+        self.bytes.zeroize();
     }
 }
 

@@ -168,7 +168,7 @@ impl Journal {
     pub fn undo_keytab(&self, paths: &Paths) -> Result<(), String> {
         let name = paths.keytab.display();
         let saved = Snapshot::take(&paths.keytab).map_err(|error| format!("{name}: {error}"))?;
-        let Some(mut saved) = saved else { return Ok(()) };
+        let Some(saved) = saved else { return Ok(()) };
         let kept = keytab::without_realm(&saved.bytes, &self.realm).map_err(|error| format!("{name}: {error}"))?;
         let done = if kept.len() <= 2 && self.keytab_mode.is_none() {
             file::remove(&paths.keytab)
@@ -176,7 +176,6 @@ impl Journal {
             let mode = self.keytab_mode.unwrap_or(saved.mode);
             Snapshot { bytes: kept.to_vec(), mode, owner: saved.owner }.restore(&paths.keytab)
         };
-        zeroize::Zeroize::zeroize(&mut saved.bytes);
         done.map_err(|error| format!("{name}: {error}"))
     }
 
@@ -206,11 +205,11 @@ impl Journal {
             _ => {}
         }
         let edited = match change.kind {
-            Kind::Krb5Conf => krb5_conf::without_include(&now.bytes).unwrap_or(now.bytes),
+            Kind::Krb5Conf => krb5_conf::without_include(&now.bytes).unwrap_or_else(|| now.into_bytes()),
             // The file is ours by name: what was in it before join counts, not what was changed since.
             Kind::Krb5Snippet => change.before.as_ref().map(|before| before.bytes.clone()).unwrap_or_default(),
             Kind::Config => {
-                let text = String::from_utf8(now.bytes).map_err(|_| ErrorKind::InvalidData)?;
+                let text = String::from_utf8(now.into_bytes()).map_err(|_| ErrorKind::InvalidData)?;
                 let edited = config::remove_domain(&text, &self.domain);
                 edited.map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))?.into_bytes()
             }

@@ -7,6 +7,7 @@ pub mod connect;
 pub mod credentials;
 pub mod dns;
 pub mod machine;
+mod permit;
 pub mod place;
 pub mod root_dse;
 

@@ -11,7 +11,7 @@ use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe
 use entra_core::config::Domain;
 use entra_core::directory::ldap::{LdapDirectory, Rights, Settings};
 
-use super::block_on;
+use super::{block_on, permit};
 use crate::cli::Preset;
 use crate::exit::{Exit, Failure};
 use crate::output::Step;
@@ -38,6 +38,8 @@ pub struct Question<'a> {
     pub computer: &'a str,
     /// DN that the administrator named.
     pub ou: Option<&'a str>,
+    /// Groups whose members are to be let in.
+    pub permit: &'a [String],
     /// Kind of directory that the administrator named.
     pub preset: Option<Preset>,
 }
@@ -55,7 +57,7 @@ pub struct Place {
     pub step: Step,
 }
 
-/// Asks the directory with the administrator's ticket.
+/// Asks the directory with the administrator's ticket; for the groups, too.
 ///
 /// # Errors
 /// That there is no such organizational unit, or no right to create computers there, or an account that may not be
@@ -67,7 +69,9 @@ pub fn find(question: &Question<'_>) -> Result<Place, Failure> {
         let sam = format!("{}$", question.computer);
         let account = directory.computer(question.base_dn, &sam).await.map_err(|error| asked(&error))?;
         let quota = directory.machine_account_quota(question.base_dn).await.map_err(|error| asked(&error))?;
-        judge(preset, &container, account.as_ref(), quota, &sam)
+        let place = judge(preset, &container, account.as_ref(), quota, &sam)?;
+        permit::check(&directory, question.permit).await?;
+        Ok(place)
     })
 }
 

@@ -99,7 +99,9 @@ impl Joined {
             None => credentials::current(&realm),
         })?;
         output.step(Step::ok("credentials", ticket.detail.clone()));
-        let target = adcli::Target { domain: &self.domain.name, realm: &realm, server: &host, ccache: &ticket.ccache };
+        let server = adcli::server_argument(server.addr, &host);
+        let target =
+            adcli::Target { domain: &self.domain.name, realm: &realm, server: &server, ccache: &ticket.ccache };
         let deleted = output.pass(adcli::delete(target, &self.computer))?;
         output.step(Step::ok(
             "account",

@@ -75,7 +75,7 @@ impl<'a> Change<'a> {
         self.journal.save(self.paths).map_err(failed)?;
         let snippet = krb5_conf::snippet(domain, &realm, &self.plan.kdcs);
         self.journal.write(self.paths, Kind::Krb5Snippet, snippet.as_bytes()).map_err(failed)?;
-        let text = Snapshot::take(&self.paths.krb5_conf).map_err(failed)?.map(|saved| saved.bytes).unwrap_or_default();
+        let text = Snapshot::take(&self.paths.krb5_conf).map_err(failed)?.map(Snapshot::into_bytes).unwrap_or_default();
         let snippet = self.paths.krb5_snippet.display();
         let Some(edited) = krb5_conf::with_include(&text) else {
             return Ok(Step::ok("krb5", format!("{snippet} written")));
@@ -93,7 +93,7 @@ impl<'a> Change<'a> {
             ou: &self.plan.place.ou,
             keytab: &self.paths.keytab,
         };
-        adcli::join(self.target(&self.plan.domain.realm()), account, &|| self.interrupt.came())?;
+        self.with_target(|target| adcli::join(target, account, &|| self.interrupt.came()))?;
         let how = if self.plan.place.account.is_some() { "taken over" } else { "created" };
         Ok(Step::ok("account", format!("{}$ {how}", self.plan.computer)))
     }
@@ -169,9 +169,7 @@ impl<'a> Change<'a> {
             left.extend(service::stop(true).err());
         }
         // While the krb5 settings are still there.
-        if self.journal.account_begun {
-            left.extend(self.undo_account(output));
-        }
+        let account = if self.journal.account_begun { self.undo_account(output) } else { None };
         left.extend(self.journal.undo_files(self.paths));
         let keytab = match &self.keytab {
             Some(saved) => saved.restore(&self.paths.keytab),
@@ -181,6 +179,8 @@ impl<'a> Change<'a> {
         if left.is_empty() {
             left.extend(self.journal.forget(self.paths).err().map(|error| error.to_string()));
         }
+        // Nothing of the account stands on this host: the journal would not help to remove it.
+        left.extend(account);
         if left.is_empty() {
             output.step(Step::ok("undo", "keytab, krb5 settings and configuration are as they were"));
         } else {
@@ -196,23 +196,24 @@ impl<'a> Change<'a> {
             output.step(Step::warn("undo", detail, "join again to use it"));
             return None;
         }
-        match adcli::delete(self.target(&self.plan.domain.realm()), computer) {
+        match self.with_target(|target| adcli::delete(target, computer)) {
             Ok(deleted) => {
                 let detail = if deleted { "was deleted again" } else { "was not created" };
                 output.step(Step::ok("undo", format!("the account {computer}$ {detail}")));
                 None
             }
-            Err(failure) => Some(format!("the account {computer}$ in the domain ({})", failure.error)),
+            Err(failure) => Some(format!("perhaps the account {computer}$ in the domain ({})", failure.error)),
         }
     }
 
-    fn target<'b>(&'b self, realm: &'b str) -> adcli::Target<'b> {
-        adcli::Target {
-            domain: &self.plan.domain.name,
-            realm,
-            server: &self.plan.host,
-            ccache: &self.plan.ticket.ccache,
-        }
+    fn with_target<T>(&self, run: impl FnOnce(adcli::Target<'_>) -> T) -> T {
+        let plan = self.plan;
+        run(adcli::Target {
+            domain: &plan.domain.name,
+            realm: &plan.domain.realm(),
+            server: &adcli::server_argument(plan.server.addr, &plan.host),
+            ccache: &plan.ticket.ccache,
+        })
     }
 }
 

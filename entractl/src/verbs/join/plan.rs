@@ -84,6 +84,7 @@ pub(super) fn make(
         base_dn: &root.base_dn,
         computer: &computer,
         ou: options.ou.as_deref(),
+        permit: &options.permit,
         preset: options.preset,
     };
     let place = output.pass(place::find(&question))?;
