@@ -1,4 +1,4 @@
-//! The built modules as the loader sees them: soname, needed libraries, exported symbols.
+//! The built modules and libentra as the loader sees them: soname, needed libraries, exported symbols.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,10 @@ use crate::run::{root, run};
 struct Rule {
     /// Where cargo puts it.
     built_as: &'static str,
-    /// The package, for the message's place.
+    /// The package that it is built from.
     package: &'static str,
+    /// The package's folder, for the message's place.
+    folder: &'static str,
     /// The soname; none is asked of what is loaded by its path.
     soname: Option<&'static str>,
     /// Beginnings of the libraries that it may need.
@@ -25,10 +27,11 @@ struct Rule {
 
 const LIBC: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux"];
 
-const RULES: [Rule; 2] = [
+const RULES: [Rule; 3] = [
     Rule {
         built_as: "libnss_entra.so",
         package: "nss_entra",
+        folder: "nss_entra",
         soname: Some("libnss_entra.so.2"),
         needed: &LIBC,
         prefix: "_nss_entra_",
@@ -49,6 +52,7 @@ const RULES: [Rule; 2] = [
     Rule {
         built_as: "libpam_entra.so",
         package: "pam_entra",
+        folder: "pam_entra",
         soname: None,
         needed: &["libc.so.6", "libgcc_s.so.1", "ld-linux", "libpam.so.0"],
         prefix: "pam_sm_",
@@ -60,6 +64,15 @@ const RULES: [Rule; 2] = [
             "pam_sm_close_session",
             "pam_sm_chauthtok",
         ],
+    },
+    Rule {
+        built_as: "libentra.so",
+        package: "entra-capi",
+        folder: "common/capi",
+        soname: Some("libentra.so.1"),
+        needed: &LIBC,
+        prefix: "entra_",
+        entries: &["entra_version"],
     },
 ];
 
@@ -138,7 +151,7 @@ fn compare(rule: &Rule, object: &Object) -> Vec<Finding> {
             wrong.push(format!("it is not linked with -z {}", flag.to_lowercase()));
         }
     }
-    let place = format!("{}/build.rs", rule.package);
+    let place = format!("{}/build.rs", rule.folder);
     wrong.into_iter().map(|what| Finding::new(&place, 1, format!("{}: {what}", rule.built_as))).collect()
 }
 

@@ -112,8 +112,9 @@ fn is_common(path: &str) -> bool {
 
 /// Words of a line that are absolute paths of two parts or more: `/a/b`. A slash inside a word begins none.
 fn absolute_paths(line: &str) -> impl Iterator<Item = &str> {
-    let is_edge = |c: char| c.is_whitespace() || "\"'`()[]{}<>=,;:|".contains(c);
-    line.split(is_edge).filter(|word| {
+    let is_edge = |c: char| c.is_whitespace() || "\"'`([{<=,;:|".contains(c);
+    // What closes a bracket begins no path: in `{root}/etc` the slash goes on with one.
+    line.split(is_edge).map(|word| word.trim_end_matches([')', ']', '}', '>', '.'])).filter(|word| {
         let mut parts = word.split('/');
         let is_name =
             |part: &str| part.len() > 1 && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
@@ -165,6 +166,7 @@ mod tests {
             ("cp x \"", "build/entrad\""),
             ("PATH=", "root/.cargo/bin"),
             ("", "home/me/src/x"),
+            ("(see ", "build/entrad)."),
             ("cd ", "var/checkout/target"),
         ] {
             assert_eq!(found(&format!("{before}/{path}")), 1, "{path}");
@@ -180,6 +182,7 @@ mod tests {
             "root:x:0:0::/root:/bin/sh",
             "/root/.ssh/id_ed25519",
             "s/alpha/beta/",
+            "{root}/build/entrad",
             "/a/b",
         ] {
             assert_eq!(found(line), 0, "{line}");

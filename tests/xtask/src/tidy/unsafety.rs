@@ -5,7 +5,7 @@ use super::{Finding, Text};
 
 /// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
 /// of these.
-const PLACES: [&str; 22] = [
+const PLACES: [&str; 23] = [
     // Peer credentials, descriptors in messages, deadlines on connect.
     "common/wire/src/socket.rs",
     // MIT libkrb5 and its GSSAPI.
@@ -22,9 +22,10 @@ const PLACES: [&str; 22] = [
     "pam_entra/src/ffi.rs",
     "pam_entra/src/uid.rs",
     // fork, capabilities, descriptors in messages, and calls that drop rights.
-    "entrad/src/broker/",
-    "entrad/src/helper/",
-    "entrad/src/worker/",
+    "entrad/src/broker/child.rs",
+    "entrad/src/broker/seqpacket.rs",
+    "entrad/src/helper/password.rs",
+    "entrad/src/worker/receive.rs",
     "entrad/src/places.rs",
     "entrad/src/privileges.rs",
     // A module loaded as glibc would, a lock between processes, the terminal's echo.
@@ -32,17 +33,32 @@ const PLACES: [&str; 22] = [
     "entractl/src/host/lock.rs",
     "entractl/src/terminal.rs",
     // Namespaces, mounts and processes of the lab.
-    "tests/lab/src/",
+    "tests/lab/src/place.rs",
+    "tests/lab/src/process.rs",
     // Programs that do to themselves what the tests want done.
-    "tests/plugin/src/bin/",
-    "tests/plugin/tests/",
-    "common/krb5/tests/",
+    "tests/plugin/src/bin/nss-driver/ffi.rs",
+    "tests/plugin/tests/pam/",
 ];
 
 /// Every finding in the workspace's Rust files.
 pub fn check(texts: &[Text]) -> Vec<Finding> {
     let sources = texts.iter().filter(|text| text.is_rust());
-    sources.flat_map(|text| [in_places(text), with_reasons(text), refused_elsewhere(text)].concat()).collect()
+    sources.flat_map(in_file).chain(no_longer_needed(texts, &PLACES)).collect()
+}
+
+fn in_file(text: &Text) -> Vec<Finding> {
+    [in_places(text), with_reasons(text), refused_elsewhere(text)].concat()
+}
+
+/// A place without `unsafe` is an invitation.
+fn no_longer_needed(texts: &[Text], places: &[&str]) -> Vec<Finding> {
+    let used = |place: &&&str| {
+        texts.iter().any(|text| {
+            text.is_rust() && text.path.starts_with(**place) && lines_with_unsafe(&lines(&text.text)).next().is_some()
+        })
+    };
+    let unused = places.iter().filter(|place| !used(place));
+    unused.map(|place| Finding::new(file!(), 1, format!("{place} has no `unsafe`: take it from the list"))).collect()
 }
 
 fn may_be_unsafe(path: &str) -> bool {
@@ -123,7 +139,7 @@ mod tests {
 
     fn findings(path: &str, text: &str) -> Vec<usize> {
         let text = Text { path: path.into(), text: text.into() };
-        check(&[text]).into_iter().map(|finding| finding.line).collect()
+        in_file(&text).into_iter().map(|finding| finding.line).collect()
     }
 
     #[test]
@@ -166,5 +182,12 @@ mod tests {
         assert_eq!(findings("common/core/src/lib.rs", "mod a;"), [1]);
         assert!(findings("common/core/src/lib.rs", "#![forbid(unsafe_code)]\nmod a;").is_empty());
         assert!(findings("common/krb5/src/lib.rs", "mod a;").is_empty());
+    }
+
+    #[test]
+    fn a_place_that_is_no_longer_needed_is_found() {
+        let texts = [Text { path: "a/src/edge.rs".into(), text: "unsafe fn f() {}".into() }];
+        assert!(no_longer_needed(&texts, &["a/src/edge.rs", "a/src/"]).is_empty());
+        assert_eq!(no_longer_needed(&texts, &["a/src/edge.rs", "b/src/"]).len(), 1);
     }
 }
