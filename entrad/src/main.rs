@@ -143,14 +143,16 @@ fn absolute(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// For GSSAPI in the worker: our own krb5 settings, the machine's ticket, and no locator plugin of SSSD, which would
-/// name KDCs out of files that nobody updates.
+/// name KDCs out of files that nobody updates. And none of our processes resolves a name through our own module: it would
+/// wait for itself.
 fn set_kerberos_environment(places: &Places) -> Result<(), String> {
     let (conf, ccache) = (places.krb5_conf(), places.machine_ccache());
     let (Some(conf), Some(ccache)) = (conf.to_str(), ccache.to_str()) else {
         return Err("the run folder's path has to be UTF-8".into());
     };
     let ccache = format!("FILE:{ccache}");
-    let values = [("KRB5_CONFIG", conf), ("KRB5CCNAME", &ccache), ("SSSD_KRB5_LOCATOR_DISABLE", "1")];
+    let values =
+        [("KRB5_CONFIG", conf), ("KRB5CCNAME", &ccache), ("SSSD_KRB5_LOCATOR_DISABLE", "1"), ("ENTRA_NSS_OFF", "1")];
     let removed = ["KRB5_KTNAME", "KRB5_CLIENT_KTNAME", "KRB5_TRACE", "KRB5RCACHENAME", "GSS_MECH_CONFIG"];
     privileges::set_environment(&values, &removed).map_err(|error| error.to_string())
 }

@@ -46,7 +46,13 @@ impl Helper {
         writer.write_all(job)?;
         drop(writer);
         let mut command = Command::new(program);
-        command.env_clear().current_dir("/").stdin(reader).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .env_clear()
+            .env("ENTRA_NSS_OFF", "1")
+            .current_dir("/")
+            .stdin(reader)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let descriptor = password.as_ref().map(AsRawFd::as_raw_fd);
         // SAFETY: the closure only calls async-signal-safe functions. `descriptor` stays open until `spawn` returns,
         // and is never 3 itself (the broker keeps 3 taken), so the copy is not close-on-exec.

@@ -104,11 +104,11 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         scope: Scope::Global,
         key: "lookup_deadline",
-        kind: Kind::Duration { least: 1, most: 60 },
+        kind: Kind::Duration { least: 1, most: 3 },
         default: Some("\"3s\""),
-        example: "\"5s\"",
+        example: "\"2s\"",
         summary: "Longest wait of any lookup.",
-        details: "A lookup that takes longer is answered with what is cached, or with \"try again\".",
+        details: "A lookup that takes longer is answered with what is cached, or with \"try again\". The NSS module waits half a second more, and no longer.",
     },
     Opt {
         scope: Scope::Global,
