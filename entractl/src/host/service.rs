@@ -24,6 +24,14 @@ pub fn start() -> Result<(), String> {
     systemctl(&["restart", "entrad.service"])
 }
 
+/// Restarts the unit if it runs: its configuration is another one now.
+///
+/// # Errors
+/// What systemctl said.
+pub fn restart_if_running() -> Result<(), String> {
+    systemctl(&["try-restart", "entrad.service"])
+}
+
 /// Stops the unit, and disables it where `disable` says so.
 ///
 /// # Errors

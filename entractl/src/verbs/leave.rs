@@ -30,7 +30,8 @@ pub(super) fn run(options: &Leave, socket: &Path, output: &mut Output<'_>) -> Re
 
     let _interrupt = Interrupt::watch();
     let _ = daemon::ask(socket, "leave", &Request::CacheFlush { name: None });
-    output.take(stop(socket))?;
+    let enabled_by_join = joined.journal.as_ref().is_none_or(|journal| journal.service_enabled);
+    output.step(stop(socket, enabled_by_join));
     let left = joined.undo(&paths);
     let name = &joined.domain.name;
     if !left.is_empty() {
@@ -138,15 +139,19 @@ fn undo_without_journal(domain: &Domain, paths: &Paths) -> Vec<String> {
     left
 }
 
-fn stop(socket: &Path) -> Result<Step, Failure> {
+/// Stops the daemon. That it cannot be stopped is no reason to stay joined.
+fn stop(socket: &Path, disable: bool) -> Step {
     if service::has_systemd() {
-        service::stop(true).map_err(|error| Failure::no("service", error).remedy("`systemctl stop entrad`"))?;
-        return Ok(Step::ok("service", "entrad is stopped and disabled"));
+        return match service::stop(disable) {
+            Ok(()) if disable => Step::ok("service", "entrad is stopped and disabled"),
+            Ok(()) => Step::ok("service", "entrad is stopped"),
+            Err(error) => Step::warn("service", error, "`systemctl stop entrad`"),
+        };
     }
     if daemon::ask(socket, "service", &Request::Status).is_ok() {
-        return Ok(Step::warn("service", "entrad runs, and systemd does not", "end `entrad --foreground`"));
+        return Step::warn("service", "entrad runs, and systemd does not", "end `entrad --foreground`");
     }
-    Ok(Step::ok("service", "entrad is not running"))
+    Step::ok("service", "entrad is not running")
 }
 
 fn plain_domain(name: &str) -> Result<Domain, Failure> {

@@ -31,7 +31,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let keytab = Snapshot::take(&paths.keytab).map_err(|error| failed("keytab", &error))?;
     let journal = Journal::begin(&plan.domain.name, &plan.computer, keytab.as_ref().map(|saved| saved.mode));
-    let mut change = Change { plan, paths, socket, interrupt, journal, keytab };
+    let mut change = Change { plan, paths, socket, interrupt, journal, keytab, service_touched: false };
     let done = change.all(output);
     let Err(mut failure) = done else { return Ok(()) };
     output.step(Step::fail(&failure));
@@ -47,6 +47,7 @@ struct Change<'a> {
     interrupt: &'a Interrupt,
     journal: Journal,
     keytab: Option<Snapshot>,
+    service_touched: bool,
 }
 
 /// One step; a step without a detail is not worth a line.
@@ -126,6 +127,7 @@ impl<'a> Change<'a> {
         }
         self.journal.service_enabled = !service::is_enabled();
         self.journal.save(self.paths).map_err(|error| failed("service", &error))?;
+        self.service_touched = true;
         let remedy = "`journalctl -u entrad` has its log";
         service::start().map_err(|error| Failure::no("service", error).remedy(remedy))?;
         Ok(Step::ok("service", "entrad is enabled and started"))
@@ -165,7 +167,7 @@ impl<'a> Change<'a> {
     /// Undoes everything, shows what, and gives what is left.
     fn undo(&mut self, output: &mut Output<'_>) -> Vec<String> {
         let mut left = Vec::new();
-        if service::has_systemd() && self.journal.service_enabled {
+        if self.journal.service_enabled {
             left.extend(service::stop(true).err());
         }
         // While the krb5 settings are still there.
@@ -176,6 +178,9 @@ impl<'a> Change<'a> {
             None => crate::host::file::remove(&self.paths.keytab),
         };
         left.extend(keytab.err().map(|error| format!("{}: {error}", self.paths.keytab.display())));
+        if self.service_touched && !self.journal.service_enabled {
+            left.extend(service::restart_if_running().err());
+        }
         if left.is_empty() {
             left.extend(self.journal.forget(self.paths).err().map(|error| error.to_string()));
         }

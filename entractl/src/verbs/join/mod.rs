@@ -27,7 +27,10 @@ pub(super) fn run(options: &Join, socket: &Path, output: &mut Output<'_>) -> Res
     let _lock = Lock::take(Path::new(LOCK), "join")?;
     let paths = Paths::installed();
     let folder = private_folder("join")?;
-    let plan = plan::make(options, &paths, &folder, output)?;
+    let plan = plan::make(options, &paths, &folder, output).map_err(|mut failure| {
+        failure.more = Some(json!({ "joined": false }));
+        failure
+    })?;
     let interrupt = Interrupt::watch();
     act::run(&plan, &paths, socket, &interrupt, output)?;
     let who = if options.permit.is_empty() {

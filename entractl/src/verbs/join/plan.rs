@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::host::config::{NewDomain, add_domain};
 use crate::host::journal::{Journal, State};
 use crate::host::private::PrivateFolder;
-use crate::host::{self, Paths, keytab};
+use crate::host::{self, Paths, keytab, service};
 use crate::output::{Output, Step};
 use crate::preflight::credentials::{self, Ticket};
 use crate::preflight::place::{self, Place};
@@ -119,7 +119,10 @@ fn state(domain: &str, paths: &Paths) -> Result<Step, Failure> {
         if journal.state == State::Joined {
             return Err(joined_already(&journal, paths));
         }
-        let left = journal.undo(paths);
+        let mut left = journal.undo(paths);
+        if journal.service_enabled {
+            left.extend(service::stop(true).err());
+        }
         if !left.is_empty() {
             let error = format!("an interrupted join left traces that cannot be removed: {}", left.join("; "));
             return Err(Failure::no("state", error).remedy("remove them by hand, then join again"));
