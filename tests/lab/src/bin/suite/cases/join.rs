@@ -40,7 +40,7 @@ while True:
     server.sendto(question[:2] + b"\x81\x83\0\1\0\0\0\0\0\0" + question[12:end], client)
 "#;
     node.start("empty-dns", &["python3", "-c", server])?;
-    let verdict = fails(world, &node, &[], entra_lab::accounts::JOINER.password, "no record _ldap._tcp");
+    let verdict = fails(world, &node, &[], entra_lab::accounts::JOINER.password, "no SRV record _ldap._tcp");
     node.stop("empty-dns")?;
     verdict
 }
@@ -85,7 +85,7 @@ fn fails(world: &World, node: &Node, options: &[&str], password: &str, reason: &
 }
 
 /// Sums of everything that a join may write.
-fn traces(node: &Node) -> Result<String, String> {
+pub(super) fn traces(node: &Node) -> Result<String, String> {
     let script =
         r"find /etc /var/lib/entra /tmp /var/tmp /root -xdev -type f -exec sha256sum {} + 2>/dev/null | sort -k 2";
     check::text("sums", node.sh(script, &[])?)

@@ -2,6 +2,7 @@
 
 mod groups;
 mod join;
+mod join_undo;
 mod lab;
 mod local;
 mod login;
@@ -13,6 +14,16 @@ use crate::Case;
 
 /// All of them, in the order in which a host's life goes.
 pub fn all() -> Vec<Case> {
-    [lab::CASES, packages::CASES, join::CASES, names::CASES, groups::CASES, login::CASES, local::CASES, outage::CASES]
-        .concat()
+    [
+        lab::CASES,
+        packages::CASES,
+        join::CASES,
+        join_undo::CASES,
+        names::CASES,
+        groups::CASES,
+        login::CASES,
+        local::CASES,
+        outage::CASES,
+    ]
+    .concat()
 }
