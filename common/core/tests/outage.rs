@@ -14,6 +14,9 @@ use lab::{Lab, timed};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+/// A lookup's deadline: what an outage may cost.
+const LOOKUP: Duration = Duration::from_secs(3);
+
 /// What a relay does with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -81,7 +84,8 @@ fn alice() -> Key {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the lab's domain controller"]
 async fn a_lost_connection_does_not_show() {
-    let lab = Lab::new("lost");
+    let mut lab = Lab::new("lost");
+    lab.deadline = LOOKUP;
     let relay = Relay::new(1, lab.dns.ip()).await;
     let directory = lab.directory(|domain| domain.servers = vec![relay.ip.to_string()]);
     for round in 0..5 {
@@ -97,7 +101,8 @@ async fn a_lost_connection_does_not_show() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the lab's domain controller"]
 async fn a_server_that_stops_is_replaced_within_one_lookup() {
-    let lab = Lab::new("frozen");
+    let mut lab = Lab::new("frozen");
+    lab.deadline = LOOKUP;
     let (first, second) = (Relay::new(2, lab.dns.ip()).await, Relay::new(3, lab.dns.ip()).await);
     let directory = lab.directory(|domain| domain.servers = vec![first.ip.to_string(), second.ip.to_string()]);
     assert!(directory.user(&alice()).await.unwrap().is_some());
@@ -111,7 +116,8 @@ async fn a_server_that_stops_is_replaced_within_one_lookup() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the lab's domain controller"]
 async fn an_outage_is_told_and_ends_by_itself() {
-    let lab = Lab::new("outage");
+    let mut lab = Lab::new("outage");
+    lab.deadline = LOOKUP;
     let relay = Relay::new(4, lab.dns.ip()).await;
     let directory = lab.directory(|domain| domain.servers = vec![relay.ip.to_string()]);
     assert!(directory.user(&alice()).await.unwrap().is_some());

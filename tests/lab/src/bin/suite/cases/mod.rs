@@ -1,5 +1,6 @@
 //! The cases, one file per part of the product as its user meets it.
 
+mod adapter;
 mod groups;
 mod join;
 mod join_undo;
@@ -16,6 +17,7 @@ use crate::Case;
 pub fn all() -> Vec<Case> {
     [
         lab::CASES,
+        adapter::CASES,
         packages::CASES,
         join::CASES,
         join_undo::CASES,
