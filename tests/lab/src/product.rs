@@ -136,7 +136,7 @@ const SSH: [&str; 11] = [
     "localhost",
 ];
 
-/// Logs in over SSH from the node to itself and runs a command there. Status 255 or 5: not let in.
+/// Logs in over SSH from the node to itself and runs a command there. Status 255: not let in.
 ///
 /// # Errors
 /// When ssh cannot be started.
