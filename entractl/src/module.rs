@@ -4,19 +4,17 @@ use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Folders where libraries are, most specific first; PAM modules are in `security` below them.
-const FOLDERS: [&str; 6] = [
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/lib/x86_64-linux-gnu",
-    "/lib/aarch64-linux-gnu",
-    "/usr/lib64",
-    "/usr/lib",
-];
-
-/// Where a library is installed, for any architecture that this host has.
+/// Where a library of this program's own architecture is installed: Debian's folder for it, or the plain ones. PAM
+/// modules are in `security` below them.
 pub fn find(name: &str) -> Option<PathBuf> {
-    FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
+    let triplet = match std::env::consts::ARCH {
+        "x86" => "i386-linux-gnu".to_owned(),
+        "arm" => "arm-linux-gnueabihf".into(),
+        "powerpc64" if cfg!(target_endian = "little") => "powerpc64le-linux-gnu".into(),
+        arch => format!("{arch}-linux-gnu"),
+    };
+    let folders = [format!("/usr/lib/{triplet}"), format!("/lib/{triplet}"), "/usr/lib64".into(), "/usr/lib".into()];
+    folders.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
 }
 
 /// Loads the module and looks for one of its functions; unloads it again.

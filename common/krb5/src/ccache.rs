@@ -44,7 +44,7 @@ impl<'c> Ccache<'c> {
     }
 
     /// The residual name of a cache of [`Ccache::memory`], by which the rest of the process finds it.
-    pub(crate) fn memory_name(&self) -> String {
+    pub fn memory_name(&self) -> String {
         // SAFETY: cache and context are live; the name is a C string that belongs to the cache.
         let name = unsafe { CStr::from_ptr(ffi::krb5_cc_get_name(self.context.raw(), self.raw)) };
         format!("MEMORY:{}", name.to_string_lossy())

@@ -6,7 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use entra_krb5::{Ccache, Context, Error, InitialRequest, Keytab, Kind, Principal, Profile, Secret, initial, verify};
+use entra_krb5::{
+    Armor, Ccache, Context, Credentials, Error, InitialRequest, Keytab, Kind, Principal, Profile, Secret, initial,
+    verify,
+};
 
 use crate::exit::{Exit, Failure};
 use crate::host::keytab::{self, Entry};
@@ -59,10 +62,54 @@ fn judge(entries: &[Entry], realm: &str) -> Result<MachineKeys, String> {
 /// # Errors
 /// Status 4 when no KDC answers; status 1 with what is wrong.
 pub fn prove(path: &Path, realm: &str, kdc: SocketAddr) -> Result<(), Failure> {
-    exchange(path, realm, kdc).map_err(|error| explain(&error, kdc))
+    with_ticket(path, realm, kdc, verified).map_err(|error| explain(&error, kdc))
 }
 
-fn exchange(path: &Path, realm: &str, kdc: SocketAddr) -> Result<(), Error> {
+/// Whether the KDC offers FAST armor (RFC 6113): tried with the machine's own ticket as armor of a second request.
+///
+/// # Errors
+/// As [`prove`].
+pub fn armor_is_offered(path: &Path, realm: &str, kdc: SocketAddr) -> Result<bool, Failure> {
+    match with_ticket(path, realm, kdc, again_in_armor) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind == Kind::NoFast => Ok(false),
+        Err(error) => Err(explain(&error, kdc)),
+    }
+}
+
+/// The machine with a ticket, before a deadline.
+struct Machine<'c> {
+    context: &'c Context,
+    keytab: &'c Keytab<'c>,
+    principal: &'c Principal<'c>,
+    realm: &'c str,
+    kdc: SocketAddr,
+    deadline: Instant,
+    ccache: &'c Ccache<'c>,
+    ticket: Credentials<'c>,
+}
+
+fn verified(machine: &Machine<'_>) -> Result<(), Error> {
+    let Machine { context, keytab, principal, kdc, deadline, ticket, .. } = machine;
+    verify(context, ticket, keytab, principal, *kdc, *deadline).map(|_| ())
+}
+
+fn again_in_armor(machine: &Machine<'_>) -> Result<(), Error> {
+    let name = machine.ccache.memory_name();
+    let request = InitialRequest {
+        armor: Some(Armor { ccache: &name, required: true }),
+        ..request(machine.principal, machine.keytab, machine.realm, machine.kdc, machine.deadline)
+    };
+    initial(machine.context, &request).map(|_| ())
+}
+
+/// Gets a ticket with the keytab and goes on with it.
+fn with_ticket<T>(
+    path: &Path,
+    realm: &str,
+    kdc: SocketAddr,
+    go_on: impl FnOnce(&Machine<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let profile = Profile::new(realm, &[kdc]).ok_or_else(|| Error {
         kind: Kind::Input,
         code: 0,
@@ -70,22 +117,41 @@ fn exchange(path: &Path, realm: &str, kdc: SocketAddr) -> Result<(), Error> {
     })?;
     let context = Context::new(&profile)?;
     let keytab = Keytab::file(&context, path)?;
-    let machine = Principal::parse(&context, &keytab.machine_principal(realm)?)?;
+    let principal = Principal::parse(&context, &keytab.machine_principal(realm)?)?;
     let ccache = Ccache::memory(&context)?;
     let deadline = Instant::now() + TIMEOUT;
-    let request = InitialRequest {
-        client: &machine,
-        secret: Secret::Keytab(&keytab),
+    let first = InitialRequest { ccache: Some(&ccache), ..request(&principal, &keytab, realm, kdc, deadline) };
+    let ticket = initial(&context, &first)?;
+    go_on(&Machine {
+        context: &context,
+        keytab: &keytab,
+        principal: &principal,
+        realm,
+        kdc,
+        deadline,
+        ccache: &ccache,
+        ticket,
+    })
+}
+
+fn request<'a>(
+    client: &'a Principal<'a>,
+    keytab: &'a Keytab<'a>,
+    realm: &'a str,
+    kdc: SocketAddr,
+    deadline: Instant,
+) -> InitialRequest<'a> {
+    InitialRequest {
+        client,
+        secret: Secret::Keytab(keytab),
         kdc,
         realm,
         deadline,
         armor: None,
         canonicalize: false,
         service: None,
-        ccache: Some(&ccache),
-    };
-    let ticket = initial(&context, &request)?;
-    verify(&context, &ticket, &keytab, &machine, kdc, deadline).map(|_| ())
+        ccache: None,
+    }
 }
 
 fn explain(error: &Error, kdc: SocketAddr) -> Failure {

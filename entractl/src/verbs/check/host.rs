@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use entra_core::config::Domain;
+use entra_core::discovery::Server;
 
 use crate::exit::Failure;
 use crate::host::{Paths, krb5_conf};
@@ -41,12 +42,28 @@ fn configuration(path: &Path) -> Result<Step, Failure> {
 }
 
 fn keytab(paths: &Paths, domain: &Domain) -> Result<Step, Failure> {
-    if crate::host::effective_uid() != 0 {
-        return Err(Failure::no("security", "only root can read the keytab").remedy("run it with sudo"));
-    }
+    need_root()?;
     let keys = machine::keys(&paths.keytab, &domain.realm())
         .map_err(|failure| Failure { step: "security".into(), ..failure })?;
     Ok(Step::ok("security", format!("{} is private, its {} keys are AES", paths.keytab.display(), keys.count)))
+}
+
+/// Whether the KDC lets a login hide in FAST armor, without which a weak password can be guessed from what is overheard.
+pub(super) fn armor(domain: &Domain, server: &Server, paths: &Paths) -> Result<Step, Failure> {
+    need_root()?;
+    let offered = machine::armor_is_offered(&paths.keytab, &domain.realm(), server.kdc());
+    if offered.map_err(|failure| Failure { step: "security".into(), ..failure })? {
+        return Ok(Step::ok("security", format!("{server} offers Kerberos armor (FAST)")));
+    }
+    let remedy = "turn on Kerberos armoring in the domain's security settings";
+    Ok(Step::warn("security", format!("{server} offers no Kerberos armor (FAST)"), remedy))
+}
+
+fn need_root() -> Result<(), Failure> {
+    if crate::host::effective_uid() == 0 {
+        return Ok(());
+    }
+    Err(Failure::no("security", "only root can read the keytab").remedy("run it with sudo"))
 }
 
 /// Whether Kerberos programs on this host see AES only and no reverse DNS.

@@ -54,7 +54,7 @@ pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> Re
 /// The checks that need the network. Each failure ends them: the next ones would only repeat it.
 fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, output: &mut Output<'_>) {
     let wanted = |topic| topics.contains(&topic);
-    if ![Topic::Dns, Topic::Connect, Topic::Clock, Topic::Join].into_iter().any(wanted) {
+    if ![Topic::Dns, Topic::Connect, Topic::Clock, Topic::Security, Topic::Join].into_iter().any(wanted) {
         return;
     }
     let Ok(servers) = output.pass(dns::find(domain)) else { return };
@@ -72,6 +72,9 @@ fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, output: &mut Outp
     }
     if wanted(Topic::Join) && output.take(readable(testjoin::keys(domain, paths))).is_ok() {
         let _ = output.take(testjoin::ticket(domain, &server, paths));
+    }
+    if wanted(Topic::Security) {
+        let _ = output.take(host::armor(domain, &server, paths));
     }
 }
 
