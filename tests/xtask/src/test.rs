@@ -15,6 +15,8 @@ pub struct Options {
 
 /// What the build links against and is built with; the lab asks for its own.
 const BUILD_PACKAGES: [&str; 6] = ["gcc", "libc6-dev", "pkg-config", "libkrb5-dev", "libpam0g-dev", "binutils"];
+/// What the tests outside of the lab run: a real KDC, and glibc's answers in a namespace.
+const TEST_PACKAGES: [&str; 4] = ["krb5-kdc", "krb5-admin-server", "libnss-wrapper", "util-linux"];
 
 type Step = (&'static str, fn() -> Outcome);
 
@@ -23,6 +25,7 @@ pub fn run(options: &Options) -> Outcome {
     let start = Instant::now();
     if !options.without_lab {
         entra_lab::host::install(&BUILD_PACKAGES)?;
+        entra_lab::host::install(&TEST_PACKAGES)?;
     }
     let mut steps: Vec<Step> = vec![
         ("format", || cargo(&["fmt", "--all", "--check"])),
