@@ -1,7 +1,7 @@
 //! The suite's nodes, and how they come into the state that a case needs.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use entra_lab::{Lab, Node, Options, product};
 
@@ -122,5 +122,5 @@ impl World {
 
 /// The PID namespace of a process.
 fn namespace(pid: &str) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+    fs::read_link(Path::new("/proc").join(pid).join("ns").join("pid")).ok()
 }

@@ -1,5 +1,7 @@
 //! Logins of domain users.
 
+use std::time::Duration;
+
 use entra_lab::accounts::{ALICE, Account, PEOPLE, State};
 use entra_lab::{Node, Output, product};
 
@@ -13,6 +15,7 @@ pub const CASES: &[Case] = &[
     ("login: a wrong password is refused, the next right one is not", wrong_password),
     ("login: disabled, expired, locked and must-change accounts are refused", unfit),
     ("login: su, sudo and login let a domain user in", other_services),
+    ("login: cron runs a domain user's job", cron),
     ("login: the outcome of each account, as PAM's callers see it", outcomes),
 ];
 
@@ -82,6 +85,21 @@ fn other_services(world: &World) -> Verdict {
     let login = typed(&node, "login alice", &format!("{}\nid -un\nexit", ALICE.password))?;
     check::holds("login", &login.stdout, "alice")?;
     check::that(!login.stdout.contains("incorrect"), || format!("login: {}", login.describe()))
+}
+
+fn cron(world: &World) -> Verdict {
+    let node = world.joined()?;
+    // Her home has to be there: cron's jobs run in it.
+    check::text("ssh alice", product::ssh_as(&node, &ALICE, "rm -f cron-ran")?)?;
+    let job = b"* * * * * id -un >cron-ran\n";
+    let output = node.run_with(&["crontab", "-u", "alice", "-"], Some(job), entra_lab::DEFAULT_LIMIT)?;
+    check::status("crontab", &output, 0)?;
+    // cron wakes on the full minute.
+    let script = "for step in $(seq 140); do [ -s /home/alice/cron-ran ] && exit; sleep 0.5; done; exit 1";
+    let waited = node.run_with(&["sh", "-c", script], None, Duration::from_secs(90))?;
+    node.must(&["crontab", "-u", "alice", "-r"])?;
+    check::status("the job's trace", &waited, 0)?;
+    check::equal("who ran it", &node.read_file("/home/alice/cron-ran")?.as_str(), &"alice\n")
 }
 
 fn outcomes(world: &World) -> Verdict {
