@@ -2,9 +2,9 @@
 //! node has in addition. Each carries the key of its recipe, so a changed recipe builds a new one.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::command::must;
 use crate::error::{Doing, Error, Result};
@@ -18,6 +18,8 @@ use crate::{apt, host};
 const RELEASE: &str = "bookworm";
 
 const BASE_LIMIT: Duration = Duration::from_secs(1200);
+/// A root of an older recipe that nobody used for so long is removed.
+const UNUSED: Duration = Duration::from_secs(24 * 3600);
 const SCRIPT_LIMIT: Duration = Duration::from_secs(600);
 
 /// Makes the base root fit for nodes without an init system.
@@ -70,7 +72,9 @@ pub(crate) fn base() -> Result<Stack> {
         must(command.arg(RELEASE).arg(&new).args(&sources), BASE_LIMIT)?;
         must(Command::new("sh").args(["-c", BASE_SCRIPT, "sh"]).arg(&new), SCRIPT_LIMIT)?;
         finish(&new, &path, start)?;
+        prune("base", &path)?;
     }
+    touch(&path)?;
     Ok(Stack { layers: vec![path], key })
 }
 
@@ -102,7 +106,9 @@ impl Stack {
             must(Command::new("cp").arg("-a").arg(dir.join("upper")).arg(&new), SCRIPT_LIMIT)?;
             remove_tree(&run_dir(".build"))?;
             finish(&new, &path, start)?;
+            prune(layer.name, &path)?;
         }
+        touch(&path)?;
         let mut layers = vec![path];
         layers.extend(self.layers.iter().cloned());
         Ok(Self { layers, key })
@@ -123,12 +129,39 @@ fn fill(init: Process, layer: &Layer<'_>) -> Result<()> {
     if output.ok() { Ok(()) } else { Err(Error::new(format!("the layer {}: {}", layer.name, output.describe()))) }
 }
 
+/// Removes what older recipes of the same layer left on disk, unless it was used within a day: another workspace may
+/// have another recipe, and a lab may be up on it.
+fn prune(name: &str, keep: &Path) -> Result<()> {
+    let dir = place::cache_dir();
+    let entries = fs::read_dir(&dir).doing(|| format!("read {}", dir.display()))?;
+    let prefix = format!("{name}-");
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_older = entry.file_name().to_string_lossy().starts_with(&prefix)
+            && path != keep
+            && entry
+                .metadata()
+                .and_then(|data| data.modified())
+                .is_ok_and(|when| when.elapsed().is_ok_and(|age| age > UNUSED));
+        if is_older {
+            remove_tree(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks a root as used now, by its folder's time.
+fn touch(path: &Path) -> Result<()> {
+    let now = fs::FileTimes::new().set_modified(SystemTime::now());
+    fs::File::open(path).and_then(|folder| folder.set_times(now)).doing(|| format!("touch {}", path.display()))
+}
+
 fn announce(what: &str) -> Instant {
     eprintln!("lab: building {what}");
     Instant::now()
 }
 
-fn finish(new: &std::path::Path, path: &std::path::Path, start: Instant) -> Result<()> {
+fn finish(new: &Path, path: &Path, start: Instant) -> Result<()> {
     fs::rename(new, path).doing(|| format!("rename {} to {}", new.display(), path.display()))?;
     eprintln!("lab: done in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
