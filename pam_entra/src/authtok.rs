@@ -1,8 +1,10 @@
-//! The password: taken from the stack or asked for, then handed on in a pipe. It is never put into a message, an
-//! argument, the environment or the log.
+//! The password: taken from the stack or asked for, then handed on in a stream of its own. It is never put into a
+//! message, an argument, the environment or the log.
 
-use std::io::{PipeReader, PipeWriter, Write};
+use std::io::Write;
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use entra_wire::protocol::MAX_PASSWORD;
 use pam::constants::{PAM_PROMPT_ECHO_OFF, PamResultCode};
@@ -41,16 +43,20 @@ pub(crate) fn can_be_sent(password: &[u8]) -> bool {
     !password.is_empty() && password.len() <= MAX_PASSWORD && !password.contains(&0)
 }
 
-/// The reading end of a pipe that holds `password` and then ends. Both ends are close-on-exec; a pipe takes
+/// The reading end of a stream that holds `password` and then ends; close-on-exec. A stream's buffer takes
 /// [`MAX_PASSWORD`] bytes at once, so the write never waits.
+///
+/// A pipe would end only once nobody holds its writing end: a child that another thread of the host forks in this
+/// moment has it too, and the daemon would wait for that child. A socket ends when it is told to.
 ///
 /// # Errors
 /// When the process has no descriptor left.
-pub(crate) fn pipe_of(password: &[u8]) -> std::io::Result<OwnedFd> {
-    let (reader, writer): (PipeReader, PipeWriter) = std::io::pipe()?;
+pub(crate) fn stream_of(password: &[u8]) -> std::io::Result<OwnedFd> {
+    let (reader, writer) = UnixStream::pair()?;
     let reader = above_stderr(reader.into())?;
-    let mut writer = PipeWriter::from(above_stderr(writer.into())?);
+    let mut writer = UnixStream::from(above_stderr(writer.into())?);
     writer.write_all(password)?;
+    writer.shutdown(Shutdown::Write)?;
     Ok(reader)
 }
 
@@ -65,10 +71,10 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn the_longest_password_fits_the_pipe_without_a_reader() {
+    fn the_longest_password_fits_the_stream_without_a_reader() {
         let password = vec![b'p'; MAX_PASSWORD];
         let mut read = Vec::new();
-        PipeReader::from(pipe_of(&password).unwrap()).read_to_end(&mut read).unwrap();
+        UnixStream::from(stream_of(&password).unwrap()).read_to_end(&mut read).unwrap();
         assert_eq!(read, password);
     }
 

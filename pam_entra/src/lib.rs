@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`auth`], [`account`], [`session`], [`password`] | one PAM group each |
 //! | [`decide`] | is this user ours? before any IPC |
-//! | [`authtok`] | the password: taken from the stack or asked for, handed on in a pipe |
+//! | [`authtok`] | the password: taken from the stack or asked for, handed on in a stream of its own |
 //! | [`request`] | one question to the daemon |
 //! | [`report`] | the sentence for the person, the line for the log, the session's environment |
 //! | [`status`] | the only place with PAM codes |

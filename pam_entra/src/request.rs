@@ -23,9 +23,9 @@ const MAX_ANSWER: usize = 16 * 1024;
 /// Longest service, host or terminal that is sent, in bytes; the rest is cut.
 const MAX_DETAIL: usize = 1024;
 
-/// Asks `op` about `user`; `flags` as in [`entra_wire::pam::flags`]. `password` goes beside the request, in a pipe.
+/// Asks `op` about `user`; `flags` as in [`entra_wire::pam::flags`]. `password` goes beside the request, in a stream.
 pub(crate) fn ask(pamh: &PamHandle, op: Op, user: &str, flags: u32, password: Option<&[u8]>) -> Outcome {
-    let Ok(pipe) = password.map(authtok::pipe_of).transpose() else { return of_trouble(CallError::Resources) };
+    let Ok(stream) = password.map(authtok::stream_of).transpose() else { return of_trouble(CallError::Resources) };
     let (service, rhost, tty) = (
         detail(pamh.get_item::<Service>().ok().flatten()),
         detail(pamh.get_item::<RHost>().ok().flatten()),
@@ -33,7 +33,7 @@ pub(crate) fn ask(pamh: &PamHandle, op: Op, user: &str, flags: u32, password: Op
     );
     let frame = Context { user, service: &service, rhost: &rhost, tty: &tty, flags }.encode(op);
     let timeout = if op == Op::Authenticate { AUTHENTICATION } else { OTHERS };
-    let mut outcome = exchange(&frame, pipe.as_ref(), timeout).unwrap_or_else(of_trouble);
+    let mut outcome = exchange(&frame, stream.as_ref(), timeout).unwrap_or_else(of_trouble);
     if outcome.code == Code::Unavailable && matches!(op, Op::SetCred | Op::OpenSession | Op::CloseSession) {
         // Whether to let the person in was decided before: there is nothing to tell, and cron mails what it is told.
         outcome.message.clear();
@@ -55,8 +55,8 @@ pub(crate) fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-fn exchange(frame: &[u8], pipe: Option<&OwnedFd>, timeout: Duration) -> Result<Outcome, CallError> {
-    let fds: Vec<BorrowedFd<'_>> = pipe.map(AsFd::as_fd).into_iter().collect();
+fn exchange(frame: &[u8], password: Option<&OwnedFd>, timeout: Duration) -> Result<Outcome, CallError> {
+    let fds: Vec<BorrowedFd<'_>> = password.map(AsFd::as_fd).into_iter().collect();
     let mut reply = Vec::new();
     client::call(paths::PAM_SOCKET.as_ref(), Trust::Root, frame, &fds, MAX_ANSWER, timeout, &mut reply)?;
     let (status, mut payload) = client::open_reply(&reply)?;

@@ -41,7 +41,7 @@
 //!             CONTROL        64                JSON text          JSON text    (core::control has the types)
 //! ```
 //!
-//! A password travels as the reading end of a pipe (SCM_RIGHTS, beside the frame's first byte): at most
+//! A password travels as the reading end of a pipe or stream (SCM_RIGHTS, beside the frame's first byte): at most
 //! [`MAX_PASSWORD`] bytes, then end of file. The worker hands the descriptor on unread.
 
 /// First two bytes of every body: "EN".
@@ -55,7 +55,7 @@ pub const MAX_REPLY: usize = 16 * 1024 * 1024;
 /// Longest name that is sent at all, in bytes. AD allows 256 characters for a group and 1,024 for a UPN; what is
 /// longer than this is answered "not found" by the guard.
 pub const MAX_NAME: usize = 1024;
-/// Longest password, in bytes. A pipe takes it whole without a reader.
+/// Longest password, in bytes. A pipe or stream takes it whole without a reader.
 pub const MAX_PASSWORD: usize = 4096;
 /// Longest cursor of an enumeration, in bytes.
 pub const MAX_CURSOR: usize = 128;
