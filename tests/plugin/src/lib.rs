@@ -9,6 +9,7 @@
 //! | [`directory`] | users and groups that answer the requests of `nss.sock` |
 //! | [`nss_stage`] | the NSS module, a fake daemon and the program that asks glibc, ready to run |
 //! | [`child`] | a program run to its end, or ended at a deadline |
+//! | [`valgrind`] | the same under valgrind's memcheck |
 
 #![forbid(unsafe_code)]
 // All of this is test code: a failed step ends the test with its reason.
@@ -20,3 +21,4 @@ pub mod fake_daemon;
 pub mod folder;
 pub mod modules;
 pub mod nss_stage;
+pub mod valgrind;

@@ -90,7 +90,7 @@ fn after_chroot_the_module_is_quiet() {
 fn interrupted_system_calls_lose_no_answer() {
     let stage = stage();
     let _daemon = stage.knowing_user(alice());
-    assert_eq!(stage.ask("signals=alice,300"), "300 of 300");
+    assert_eq!(stage.ask("signals=alice,300,200"), "300 of 300");
 }
 
 #[test]

@@ -122,13 +122,16 @@ impl Login {
     /// The environment for the session, as `NAME=value`.
     pub fn environment(&self) -> Vec<String> {
         let mut list = Vec::new();
-        // SAFETY: libpam gives an array of C strings that ends with a null pointer; the test may leak it.
+        // SAFETY: libpam gives an array of C strings that ends with a null pointer, all of them from malloc and ours.
         unsafe {
-            let mut next = pam_getenvlist(self.handle);
+            let array = pam_getenvlist(self.handle);
+            let mut next = array;
             while !(*next).is_null() {
                 list.push(CStr::from_ptr(*next).to_string_lossy().into_owned());
+                libc::free((*next).cast());
                 next = next.add(1);
             }
+            libc::free(array.cast());
         }
         list
     }

@@ -5,7 +5,9 @@
 
 mod application;
 mod daemon;
+mod memory;
 mod namespace;
+mod process;
 
 use entra_wire::pam::{Code, Outcome, flags};
 use entra_wire::protocol::{MAX_PASSWORD, MAX_REPLY, Op};

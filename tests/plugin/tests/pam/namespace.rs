@@ -10,6 +10,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::mpsc::Receiver;
 
+use crate::memory;
+
 /// Set in the inner run, to the test's name.
 const INSIDE: &str = "ENTRA_PAM_TEST";
 /// Password of the user `local` in [`SHADOW`].
@@ -32,8 +34,11 @@ pub fn inside(test: &str, others: Option<&str>, body: impl FnOnce(&Inside)) {
     }
     let module = module();
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "--"]).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(INSIDE, test);
+    command.args(["--user", "--map-root-user", "--mount", "--"]).args(memory::words());
+    command
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, test);
     command.env("ENTRA_PAM_MODULE", module);
     let lines = others.map(|lines| {
         let path = std::env::temp_dir().join(format!("entra-pam-{}-{test}", std::process::id()));

@@ -2,7 +2,7 @@
 //! failed.
 //!
 //! `cargo run -p entra-lab --bin suite [-- [--keep] [--packages DIR] [PART…]]`: `PART` picks the cases whose name holds
-//! it, `--keep` leaves the lab up (its name is "suite").
+//! it, `--keep` leaves the lab up (its name is `ENTRA_LAB_NAME`, else "suite").
 
 #![forbid(unsafe_code)]
 

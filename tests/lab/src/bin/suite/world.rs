@@ -19,13 +19,15 @@ impl World {
     pub fn up(packages: PathBuf) -> Result<Self, String> {
         product::packages(&packages)?;
         let nodes = ["dc", "client", "client2", "sssd"].map(str::to_owned).to_vec();
-        entra_lab::down("suite")?;
-        let lab = Lab::up(&Options { name: "suite".into(), nodes })?;
+        let name = std::env::var("ENTRA_LAB_NAME").unwrap_or_else(|_| "suite".into());
+        entra_lab::down(&name)?;
+        let lab = Lab::up(&Options { name, nodes })?;
         Ok(Self { lab, packages })
     }
 
     /// Ends all of it, and looks for what it may have left.
     pub fn down(self) -> Result<(), String> {
+        let folder = format!("/{}/", self.lab.name());
         let inits: Vec<u32> =
             self.lab.nodes().iter().filter_map(|name| Some(self.lab.node(name).ok()?.host_pid())).collect();
         let namespaces: Vec<PathBuf> = inits.iter().filter_map(|pid| namespace(&pid.to_string())).collect();
@@ -38,7 +40,7 @@ impl World {
             .collect();
         check::equal("processes in the nodes' namespaces", &left, &Vec::new())?;
         let mounts = fs::read_to_string("/proc/mounts").map_err(|error| error.to_string())?;
-        check::that(!mounts.contains("/suite/"), || format!("mounts were left:\n{mounts}"))
+        check::that(!mounts.contains(&folder), || format!("mounts were left:\n{mounts}"))
     }
 
     /// The domain controller.

@@ -16,8 +16,9 @@
 //! | `fork-enumeration` | forks in the middle of an enumeration; both go on |
 //! | `closed=NAME` | a lookup with descriptors 0 to 2 closed; says which descriptors are open before and after, and which of 0 to 2 the module used |
 //! | `chroot=FOLDER,NAME` | a lookup after chroot, in a user namespace where that is needed |
-//! | `signals=NAME,COUNT` | so many lookups under a storm of signals that interrupt system calls |
+//! | `signals=NAME,COUNT,MICROS` | so many lookups under a storm of signals, one every so many microseconds, that interrupt system calls |
 //! | `direct=MODULE,NAME` | calls the module's own `getpwnam_r`: status, errnop, and whether errno was left alone |
+//! | `lose` `leave-open` | no lookup: loses memory, leaves a descriptor open (what the checks for both must see) |
 //! | `secure` | whether the kernel gave this program rights that its caller lacks (AT_SECURE) |
 //! | `serve=SOCKET,FILE` | no lookup: answers every connection with the file's bytes until it is ended |
 
@@ -65,7 +66,11 @@ fn main() {
             ("fork-enumeration", _) => scenarios::fork_in_enumeration(),
             ("closed", [name]) => scenarios::closed_descriptors(name),
             ("chroot", [folder, name]) => scenarios::chroot(folder, name),
-            ("signals", [name, count]) => scenarios::signals(name, count.parse().unwrap()),
+            ("signals", [name, count, micros]) => {
+                scenarios::signals(name, count.parse().unwrap(), micros.parse().unwrap())
+            }
+            ("lose", _) => scenarios::lose_memory(),
+            ("leave-open", _) => scenarios::leave_a_descriptor(),
             ("serve", [socket, file]) => scenarios::serve(socket, file),
             ("secure", _) => ffi::started_with_other_rights().to_string(),
             ("direct", [module, name]) => scenarios::direct(module, name),

@@ -132,9 +132,9 @@ pub fn chroot(folder: &str, name: &str) -> String {
 }
 
 /// Says how many lookups were right.
-pub fn signals(name: &str, count: usize) -> String {
+pub fn signals(name: &str, count: usize, micros: i64) -> String {
     let wanted = user_by_name(name, BUFFER);
-    ffi::storm_of_signals(200);
+    ffi::storm_of_signals(micros);
     let right = (0..count).filter(|_| user_by_name(name, BUFFER) == wanted).count();
     format!("{right} of {count}")
 }
@@ -155,4 +155,21 @@ pub fn serve(socket: &str, file: &str) -> String {
         let _ = std::io::Write::write_all(&mut stream, &bytes);
     }
     String::new()
+}
+
+/// A block that nobody can free any more.
+pub fn lose_memory() -> String {
+    std::mem::forget(vec![name_length(); 100]);
+    "lost".into()
+}
+
+/// Not a constant, so that the block is really made.
+fn name_length() -> usize {
+    std::env::args().next().map_or(0, |name| name.len())
+}
+
+/// A descriptor that nobody closes.
+pub fn leave_a_descriptor() -> String {
+    std::mem::forget(std::fs::File::open("/dev/null").unwrap());
+    "left".into()
 }
