@@ -8,6 +8,7 @@ mod daemon;
 mod memory;
 mod namespace;
 mod process;
+mod wrapper;
 
 use entra_wire::pam::{Code, Outcome, flags};
 use entra_wire::protocol::{MAX_PASSWORD, MAX_REPLY, Op};
