@@ -36,7 +36,7 @@ const PASSWORD: &str = "Right-Password-1";
 /// A scene: its name, what runs as the worker, and what is checked outside of it.
 type Scene = (&'static str, fn(&Stage));
 
-const SCENES: [Scene; 8] = [
+const SCENES: [Scene; 10] = [
     ("the worker has no right left", no_right_left),
     ("the machine's ticket is the worker's file", machine_ticket),
     ("a wrong password is tried once, with armor", wrong_password),
@@ -45,6 +45,8 @@ const SCENES: [Scene; 8] = [
     ("a helper past its deadline is killed", late_helper),
     ("a flood is bounded, and what fits is served", flood),
     ("requests that the policy does not know are refused", refused),
+    ("a verifier knows its password", verifier),
+    ("two helpers at most compute, and hold up nobody else", heavy_helpers),
 ];
 
 fn main() -> ExitCode {
@@ -309,5 +311,49 @@ fn refused(stage: &Stage) {
         let error = channel.authenticate(request, PasswordPipe(reader.into())).await.unwrap_err();
         assert!(matches!(error, Error::Io(_)), "{error}");
         assert_eq!(log_in(&channel, stage.login(), "wrong").await.unwrap().verdict, KdcVerdict::WrongPassword);
+    });
+}
+
+fn verifier(stage: &Stage) {
+    Stage::play(stage.settings(), async |channel| {
+        let (first, second) = channel.copy(pipe_with(PASSWORD)).unwrap();
+        let second = second.unwrap();
+        let verifier = channel.make_verifier(first).await.unwrap();
+        assert!(entra_core::auth::verifier::is_current(&verifier), "{verifier}");
+        assert!(channel.check_verifier(&verifier, second).await.unwrap());
+        assert!(!channel.check_verifier(&verifier, pipe_with("another")).await.unwrap());
+        let error = channel.check_verifier("$argon2i$", pipe_with(PASSWORD)).await.unwrap_err();
+        assert!(matches!(error, Error::Config(_)), "{error}");
+    });
+}
+
+fn heavy_helpers(stage: &Stage) {
+    let starts = stage.path("starts");
+    let script = format!("echo x >> {}; exec sleep 1000", starts.display());
+    let settings = Settings { program: stage.script(&script), ..stage.settings() };
+    Stage::play(settings, async |channel| {
+        let count = || fs::read_to_string(&starts).unwrap_or_default().lines().count();
+        let until = async |wanted: usize| {
+            let limit = Instant::now() + Duration::from_secs(10);
+            while count() < wanted {
+                assert!(Instant::now() < limit, "{} helpers were started", count());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        for _ in 0..6 {
+            let channel = Arc::clone(&channel);
+            tokio::spawn(async move { channel.make_verifier(pipe_with(PASSWORD)).await });
+        }
+        until(2).await;
+        let request = stage.login();
+        let login = tokio::spawn({
+            let channel = Arc::clone(&channel);
+            async move { log_in(&channel, request, PASSWORD).await }
+        });
+        // The login came last and was not held up; of the others no third one was started.
+        until(3).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(count(), 3);
+        login.abort();
     });
 }

@@ -174,6 +174,9 @@ pub struct UserView {
     pub age_seconds: u64,
     /// Whether this user could log in now without the directory.
     pub offline_ready: bool,
+    /// Until when, in Unix seconds, unless another online login comes first.
+    #[serde(default)]
+    pub offline_until: Option<u64>,
 }
 
 /// A group in a list.

@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use entra_core::auth::{AuthAnswer, KdcVerdict, Login, PasswordPipe};
@@ -17,7 +16,7 @@ fn context(user: &str) -> Context<'_> {
 }
 
 fn pipe() -> PasswordPipe {
-    PasswordPipe(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()))
+    support::pipe("a password")
 }
 
 async fn authenticate(host: &Host, kdc: &Arc<FakeKdc>, user: &str) -> Outcome {

@@ -44,7 +44,13 @@ pub(super) fn render(user: &UserView) -> String {
         ("account", Some(if user.flags.is_empty() { "in order".into() } else { user.flags.join(", ") })),
         ("groups", (!groups.is_empty()).then(|| groups.join(", "))),
         ("answer from", Some(origin(user.source, user.age_seconds))),
-        ("offline login", text(if user.offline_ready { "ready" } else { "not ready: needs an online login first" })),
+        (
+            "offline login",
+            Some(match user.offline_until.filter(|_| user.offline_ready) {
+                Some(until) => format!("ready until {}", entra_core::auth::utc(until)),
+                None => "not ready: needs an online login first".to_owned(),
+            }),
+        ),
     ])
 }
 
@@ -72,6 +78,7 @@ mod tests {
             source: Source::Stale,
             age_seconds: 3_700,
             offline_ready: false,
+            offline_until: None,
         };
         let text = render(&user);
         for line in [
@@ -85,5 +92,8 @@ mod tests {
             assert!(text.lines().any(|seen| seen == line), "no line `{line}` in\n{text}");
         }
         assert!(!text.contains("userPrincipalName"));
+        let ready = UserView { offline_ready: true, offline_until: Some(1_763_633_700), ..user };
+        let text = render(&ready);
+        assert!(text.lines().any(|seen| seen == "offline login:  ready until 2025-11-20 10:15 UTC"), "{text}");
     }
 }

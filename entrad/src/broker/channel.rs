@@ -15,14 +15,18 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-use super::frame;
 use super::seqpacket::{self, MAX_MESSAGE};
+use super::{copy, frame};
 use crate::helper::{Failure, Reply, Request};
 
 /// Most requests that are under way.
 const MAX_REQUESTS: usize = 256;
 /// How long a machine ticket may take.
 const MACHINE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a verifier may take to be made, its turn included: nobody waits for it.
+const MAKE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a password may take to be compared with one, its turn included: somebody waits at a prompt.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(6);
 /// How much longer than the request's own time is waited: helper and broker keep that time themselves, and say why.
 const MARGIN: Duration = Duration::from_secs(2);
 
@@ -56,14 +60,14 @@ impl Channel {
         Ok(Self { inner, reader })
     }
 
-    async fn call(&self, request: &Request, password: Option<OwnedFd>) -> Result<Reply, Error> {
+    async fn call(&self, request: &Request, passwords: Vec<OwnedFd>) -> Result<Reply, Error> {
         let limit = request.timeout() + MARGIN;
         let id = self.inner.next.fetch_add(1, Ordering::Relaxed);
         let message = frame::join(id, request).map_err(Error::Config)?;
         let (sender, receiver) = oneshot::channel();
         let _waiting = self.inner.wait_for(id, sender)?;
         let answer = async {
-            self.inner.send(&message, password).await?;
+            self.inner.send(&message, passwords).await?;
             receiver.await.map_err(|_| Error::Io("the broker has ended; restart entrad".into()))
         };
         tokio::time::timeout(limit, answer)
@@ -82,16 +86,16 @@ impl Drop for Channel {
 impl Kdc for Channel {
     async fn machine_ticket(&self, realm: &str, kdc: SocketAddr) -> Result<MachineTicket, Error> {
         let request = Request::MachineTgt { realm: realm.to_owned(), kdc, timeout: MACHINE_TIMEOUT };
-        match self.call(&request, None).await? {
+        match self.call(&request, Vec::new()).await? {
             Reply::MachineTicket(ticket) => Ok(ticket),
             Reply::Failed(failure) => Err(as_error(failure)),
-            Reply::Authenticated { .. } => Err(mixed_up()),
+            _ => Err(mixed_up()),
         }
     }
 
     async fn authenticate(&self, request: AuthRequest, password: PasswordPipe) -> Result<AuthAnswer, Error> {
         let principal = request.principal.clone();
-        match self.call(&Request::Authenticate(request), Some(password.0)).await? {
+        match self.call(&Request::Authenticate(request), vec![password.0]).await? {
             Reply::Authenticated { answer, note } => {
                 if let Some(note) = note {
                     log::warn!("login of {principal}: {note}");
@@ -99,7 +103,29 @@ impl Kdc for Channel {
                 Ok(answer)
             }
             Reply::Failed(failure) => Err(as_error(failure)),
-            Reply::MachineTicket(_) => Err(mixed_up()),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    fn copy(&self, password: PasswordPipe) -> Result<(PasswordPipe, Option<PasswordPipe>), Error> {
+        let (password, copy) = copy::of(password.0)?;
+        Ok((PasswordPipe(password), copy.map(PasswordPipe)))
+    }
+
+    async fn make_verifier(&self, password: PasswordPipe) -> Result<String, Error> {
+        match self.call(&Request::MakeVerifier { timeout: MAKE_TIMEOUT }, vec![password.0]).await? {
+            Reply::Verifier(verifier) => Ok(verifier),
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    async fn check_verifier(&self, verifier: &str, password: PasswordPipe) -> Result<bool, Error> {
+        let request = Request::CheckVerifier { verifier: verifier.to_owned(), timeout: CHECK_TIMEOUT };
+        match self.call(&request, vec![password.0]).await? {
+            Reply::Matches(matches) => Ok(matches),
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
         }
     }
 }
@@ -118,8 +144,11 @@ impl Inner {
         Ok(Entry { inner: self, id })
     }
 
-    async fn send(&self, message: &[u8], password: Option<OwnedFd>) -> Result<(), Error> {
-        let send = |socket: &OwnedFd| seqpacket::send(socket.as_fd(), message, password.as_ref().map(AsFd::as_fd));
+    async fn send(&self, message: &[u8], passwords: Vec<OwnedFd>) -> Result<(), Error> {
+        let send = |socket: &OwnedFd| {
+            let descriptors: Vec<_> = passwords.iter().map(AsFd::as_fd).collect();
+            seqpacket::send(socket.as_fd(), message, &descriptors)
+        };
         self.socket
             .async_io(Interest::WRITABLE, send)
             .await

@@ -1,4 +1,4 @@
-//! One helper process. FFI edge: the password's descriptor has to become number 3 between fork and exec.
+//! One helper process. FFI edge: the passwords' descriptors have to become numbers 3 and 4 between fork and exec.
 
 use std::io::{ErrorKind, Read, Result, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -6,6 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
+
+use super::seqpacket::MAX_DESCRIPTORS;
 
 /// Longest answer of a helper, in bytes.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -19,6 +21,8 @@ pub(crate) struct Helper {
     pub(crate) deadline: Instant,
     /// Whose request it does.
     pub(crate) id: u64,
+    /// Whether it runs Argon2id.
+    pub(crate) heavy: bool,
 }
 
 /// What reading from a helper gave.
@@ -32,14 +36,15 @@ pub(crate) enum Progress {
 }
 
 impl Helper {
-    /// Executes `program` with `job` on descriptor 0, its answer on 1, the password on 3, and nothing else: no
+    /// Executes `program` with `job` on descriptor 0, its answer on 1, passwords on 3 and 4, and nothing else: no
     /// argument, no environment, no other descriptor.
     pub(crate) fn start(
         program: &Path,
         job: &[u8],
-        password: Option<OwnedFd>,
+        passwords: Vec<OwnedFd>,
         id: u64,
         deadline: Instant,
+        heavy: bool,
     ) -> Result<Self> {
         let (reader, mut writer) = std::io::pipe()?;
         // A pipe takes the whole job without a reader: it is far shorter than 64 KiB.
@@ -53,25 +58,31 @@ impl Helper {
             .stdin(reader)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let descriptor = password.as_ref().map(AsRawFd::as_raw_fd);
-        // SAFETY: the closure only calls async-signal-safe functions. `descriptor` stays open until `spawn` returns,
-        // and is never 3 itself (the broker keeps 3 taken), so the copy is not close-on-exec.
+        let mut numbers = [None; MAX_DESCRIPTORS];
+        for (place, password) in numbers.iter_mut().zip(&passwords) {
+            *place = Some(password.as_raw_fd());
+        }
+        // SAFETY: the closure only calls async-signal-safe functions and owns what it uses. The descriptors stay open
+        // until `spawn` returns, and none of them is 3 or 4 itself (the broker keeps those taken), so the copies are
+        // not close-on-exec.
         unsafe {
             command.pre_exec(move || {
-                if let Some(descriptor) = descriptor
-                    && libc::dup2(descriptor, 3) < 0
-                {
-                    return Err(std::io::Error::last_os_error());
+                for (target, descriptor) in (3..).zip(numbers) {
+                    if let Some(descriptor) = descriptor
+                        && libc::dup2(descriptor, target) < 0
+                    {
+                        return Err(std::io::Error::last_os_error());
+                    }
                 }
                 crate::privileges::default_termination();
                 Ok(())
             });
         }
         let mut child = command.spawn()?;
-        drop(password);
+        drop(passwords);
         let stdout = child.stdout.take().ok_or_else(|| std::io::Error::other("no pipe"))?;
         set_nonblocking(stdout.as_fd())?;
-        Ok(Self { child, stdout, answer: Vec::new(), deadline, id })
+        Ok(Self { child, stdout, answer: Vec::new(), deadline, id, heavy })
     }
 
     /// Where the answer comes from.

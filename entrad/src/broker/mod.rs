@@ -8,6 +8,8 @@
 mod channel;
 #[allow(unsafe_code)] // FFI edge: pre_exec
 mod child;
+#[allow(unsafe_code)] // FFI edge: splice, tee
+mod copy;
 mod frame;
 #[allow(unsafe_code)] // FFI edge
 mod seqpacket;
@@ -50,7 +52,7 @@ pub fn start(settings: Settings) -> Result<OwnedFd> {
     // ends when the worker has.
     privileges::ignore_termination();
     let outcome = privileges::become_broker()
-        .and_then(|()| seqpacket::send(broker.as_fd(), READY, None))
+        .and_then(|()| seqpacket::send(broker.as_fd(), READY, &[]))
         .and_then(|()| serve(broker, settings));
     if let Err(error) = &outcome {
         log::error!("the broker ends: {error}");

@@ -2,7 +2,7 @@
 //! std has no SOCK_SEQPACKET and no SCM_RIGHTS.
 
 use std::io::{Error, ErrorKind, Result};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
@@ -15,8 +15,8 @@ pub(crate) const MAX_MESSAGE: usize = 16 * 1024;
 pub(crate) struct Received {
     /// Bytes of the message; 0 = the other end is closed (no message of ours is empty).
     pub(crate) length: usize,
-    /// The descriptor beside it.
-    pub(crate) descriptor: Option<OwnedFd>,
+    /// The descriptors beside it, in their order.
+    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 /// Two connected ends, non-blocking.
@@ -40,26 +40,33 @@ pub(crate) fn watch(socket: OwnedFd) -> Result<AsyncFd<OwnedFd>> {
     watched.map_err(Error::from)
 }
 
-/// Room for a control message with one descriptor, aligned as the kernel's macros expect. Larger than one needs: what
-/// else a peer sends must arrive to be closed, or is cut off by the kernel, which closes it.
+/// Most descriptors beside one message: the old and the new password of a change.
+pub(crate) const MAX_DESCRIPTORS: usize = 2;
+
+/// Room for a control message with [`MAX_DESCRIPTORS`], aligned as the kernel's macros expect. Larger than they need:
+/// what else a peer sends must arrive to be closed, or is cut off by the kernel, which closes it.
 #[repr(C)]
 union Control {
     bytes: [u8; 64],
     header: libc::cmsghdr,
 }
 
-/// Sends one message. [`ErrorKind::WouldBlock`] when the other end's queue is full.
-pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
+/// Sends one message. [`ErrorKind::WouldBlock`] when the other end's queue is full, [`ErrorKind::InvalidInput`] for more
+/// than [`MAX_DESCRIPTORS`].
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    if descriptors.len() > MAX_DESCRIPTORS {
+        return Err(ErrorKind::InvalidInput.into());
+    }
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: all-zero bytes are a valid msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     let mut control = Control { bytes: [0; 64] };
-    if let Some(descriptor) = descriptor {
-        let size = size_of::<RawFd>() as u32;
-        // SAFETY: CMSG_SPACE and CMSG_LEN only compute; the header lies in `control`, which has room for one
-        // descriptor, and `msg_controllen` says so.
+    if !descriptors.is_empty() {
+        let size = size_of_val(descriptors) as u32;
+        // SAFETY: CMSG_SPACE and CMSG_LEN only compute; the header lies in `control`, which has room for
+        // MAX_DESCRIPTORS, and `msg_controllen` says how many there are.
         unsafe {
             message.msg_control = (&raw mut control).cast();
             message.msg_controllen = libc::CMSG_SPACE(size) as _;
@@ -67,7 +74,11 @@ pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<Borr
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
             (*header).cmsg_len = libc::CMSG_LEN(size) as _;
-            libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(descriptor.as_raw_fd());
+            let data = libc::CMSG_DATA(header);
+            for (at, descriptor) in descriptors.iter().enumerate() {
+                let number = descriptor.as_raw_fd().to_ne_bytes();
+                data.add(at * number.len()).copy_from_nonoverlapping(number.as_ptr(), number.len());
+            }
         }
     }
     // SAFETY: every pointer in `message` is to memory that lives until the call returns.
@@ -92,16 +103,16 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Recei
         return Err(Error::last_os_error());
     }
     // Descriptors first: whatever is wrong with the message, they have to be closed.
-    let descriptor = take_descriptors(&message);
+    let descriptors = take_descriptors(&message);
     if message.msg_flags & libc::MSG_TRUNC != 0 {
         return Err(ErrorKind::InvalidData.into());
     }
-    Ok(Received { length: length.cast_unsigned(), descriptor })
+    Ok(Received { length: length.cast_unsigned(), descriptors })
 }
 
-/// The first descriptor that came with `message`; the others are closed.
-fn take_descriptors(message: &libc::msghdr) -> Option<OwnedFd> {
-    let mut first = None;
+/// The descriptors that came with `message`; those beyond [`MAX_DESCRIPTORS`] are closed.
+fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut taken = Vec::new();
     // SAFETY: the kernel filled the control buffer and set its length; the macros stay within it. Every descriptor in
     // it is new and ours.
     unsafe {
@@ -114,13 +125,14 @@ fn take_descriptors(message: &libc::msghdr) -> Option<OwnedFd> {
                     let mut number = [0; size_of::<RawFd>()];
                     data.add(at * number.len()).copy_to_nonoverlapping(number.as_mut_ptr(), number.len());
                     let owned = OwnedFd::from_raw_fd(RawFd::from_ne_bytes(number));
-                    first.get_or_insert(owned);
+                    taken.push(owned);
                 }
             }
             header = libc::CMSG_NXTHDR(message, header);
         }
     }
-    first
+    taken.truncate(MAX_DESCRIPTORS);
+    taken
 }
 
 /// A descriptor to wait for, and what for.
@@ -155,45 +167,43 @@ pub(crate) fn wait(interests: &[Interest<'_>], limit: Duration) -> Result<Vec<bo
     Ok(polls.iter().map(|poll| poll.revents != 0).collect())
 }
 
-/// Keeps descriptor 3 taken in this process, so that a helper's password can be put there without hitting a descriptor
-/// that std uses while it forks.
-pub(crate) fn reserve_descriptor_3() -> Result<Option<OwnedFd>> {
-    let null = std::fs::File::open("/dev/null")?;
-    // SAFETY: no pointers; the result is a new descriptor of ours, at least 3.
-    let reserved = unsafe { libc::fcntl(null.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
-    if reserved < 0 {
-        return Err(Error::last_os_error());
+/// Keeps descriptors 3 and 4 taken in this process, so that a helper's passwords can be put there without hitting a
+/// descriptor that std uses while it forks.
+pub(crate) fn reserve_descriptors() -> Result<Vec<OwnedFd>> {
+    let mut reserved = Vec::new();
+    // Each opening takes the lowest free number; once one lies beyond 4, both are taken, by these or by something else
+    // that this process has for good.
+    loop {
+        let null: OwnedFd = std::fs::File::open("/dev/null")?.into();
+        if null.as_raw_fd() > 4 {
+            return Ok(reserved);
+        }
+        reserved.push(null);
     }
-    // SAFETY: made by the call above, and nobody else owns it.
-    let reserved = unsafe { OwnedFd::from_raw_fd(reserved) };
-    if null.as_raw_fd() == 3 {
-        return Ok(Some(null.into()));
-    }
-    // If it is not 3, something else of this process has 3 for good, which serves as well.
-    Ok((reserved.as_fd().as_raw_fd() == 3).then_some(reserved))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{Read, Write};
+    use std::os::fd::AsFd;
 
     #[test]
     fn a_message_brings_its_descriptor() {
         let (one, other) = pair().unwrap();
         let (mut reader, mut writer) = std::io::pipe().unwrap();
-        send(one.as_fd(), b"with", Some(reader.as_fd())).unwrap();
-        send(one.as_fd(), b"without", None).unwrap();
+        send(one.as_fd(), b"with", &[reader.as_fd()]).unwrap();
+        send(one.as_fd(), b"without", &[]).unwrap();
         let mut buffer = [0; 64];
         let first = receive(other.as_fd(), &mut buffer).unwrap();
         assert_eq!(&buffer[..first.length], b"with");
         writer.write_all(b"x").unwrap();
         drop(writer);
         let mut text = String::new();
-        std::fs::File::from(first.descriptor.unwrap()).read_to_string(&mut text).unwrap();
+        std::fs::File::from(first.descriptors.into_iter().next().unwrap()).read_to_string(&mut text).unwrap();
         assert_eq!(text, "x");
         let second = receive(other.as_fd(), &mut buffer).unwrap();
-        assert_eq!((&buffer[..second.length], second.descriptor.is_none()), (&b"without"[..], true));
+        assert_eq!((&buffer[..second.length], second.descriptors.is_empty()), (&b"without"[..], true));
         assert_eq!(receive(other.as_fd(), &mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
         drop(one);
         assert_eq!(receive(other.as_fd(), &mut buffer).unwrap().length, 0);
@@ -204,8 +214,8 @@ mod tests {
     fn a_message_that_is_too_long_is_no_message() {
         let (one, other) = pair().unwrap();
         let (reader, _writer) = std::io::pipe().unwrap();
-        send(one.as_fd(), &[1; 100], Some(reader.as_fd())).unwrap();
-        send(one.as_fd(), b"next", None).unwrap();
+        send(one.as_fd(), &[1; 100], &[reader.as_fd()]).unwrap();
+        send(one.as_fd(), b"next", &[]).unwrap();
         let mut buffer = [0; 64];
         assert_eq!(receive(other.as_fd(), &mut buffer).unwrap_err().kind(), ErrorKind::InvalidData);
         assert_eq!(receive(other.as_fd(), &mut buffer).unwrap().length, 4);

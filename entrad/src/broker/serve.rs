@@ -14,6 +14,8 @@ use crate::helper::{Failure, Job, Reply, Request};
 
 /// Most answers that wait for the worker to take them; beyond that nothing more is read from it.
 const MAX_ANSWERS: usize = 512;
+/// Most helpers at once that run Argon2id: each takes a processor and 64 MiB.
+const MAX_HEAVY: usize = 2;
 /// How long a helper may live after the time that its requester gave: it keeps that time itself, so that its answer
 /// says what happened.
 const GRACE: Duration = Duration::from_millis(500);
@@ -46,7 +48,7 @@ pub struct Settings {
 /// # Errors
 /// When the socket or poll fails.
 pub fn serve(socket: OwnedFd, settings: Settings) -> Result<()> {
-    let _reserved = seqpacket::reserve_descriptor_3()?;
+    let _reserved = seqpacket::reserve_descriptors()?;
     let mut broker = Broker {
         socket,
         settings,
@@ -65,7 +67,7 @@ pub fn serve(socket: OwnedFd, settings: Settings) -> Result<()> {
 struct Waiting {
     id: u64,
     request: Request,
-    password: Option<OwnedFd>,
+    passwords: Vec<OwnedFd>,
     deadline: Instant,
 }
 
@@ -119,7 +121,7 @@ impl Broker {
         for _ in 0..self.settings.queue.max(1) {
             match seqpacket::receive(self.socket.as_fd(), &mut buffer) {
                 Ok(received) if received.length == 0 => return Ok(false),
-                Ok(received) => self.take(&buffer[..received.length], received.descriptor),
+                Ok(received) => self.take(&buffer[..received.length], received.descriptors),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::InvalidData => log::warn!("a request that is too long"),
@@ -133,7 +135,7 @@ impl Broker {
         Ok(true)
     }
 
-    fn take(&mut self, message: &[u8], password: Option<OwnedFd>) {
+    fn take(&mut self, message: &[u8], passwords: Vec<OwnedFd>) {
         let Some((id, body)) = frame::split(message) else {
             log::warn!("a request without an id");
             return;
@@ -141,7 +143,7 @@ impl Broker {
         let Ok(request) = postcard::from_bytes::<Request>(body) else {
             return self.answer(id, &Reply::Failed(Failure::Refused("not a request".into())));
         };
-        if let Err(reason) = self.settings.policy.check(&request, password.is_some()) {
+        if let Err(reason) = self.settings.policy.check(&request, passwords.len()) {
             log::warn!("a request of the worker is refused: {reason}");
             return self.answer(id, &Reply::Failed(Failure::Refused(reason.into())));
         }
@@ -149,12 +151,12 @@ impl Broker {
             return self.answer(id, &Reply::Failed(Failure::Busy));
         }
         let deadline = Instant::now() + request.timeout() + GRACE;
-        self.queue.push_back(Waiting { id, request, password, deadline });
+        self.queue.push_back(Waiting { id, request, passwords, deadline });
     }
 
     fn start_helpers(&mut self) {
         while self.running.len() + self.dying.len() < self.settings.helpers
-            && let Some(waiting) = self.queue.pop_front()
+            && let Some(waiting) = self.next()
         {
             let id = waiting.id;
             match self.start_helper(waiting) {
@@ -168,15 +170,20 @@ impl Broker {
         }
     }
 
+    /// The first request that may run now: what runs Argon2id waits for its turn and lets the others by.
+    fn next(&mut self) -> Option<Waiting> {
+        let heavy = self.running.iter().filter(|helper| helper.heavy).count();
+        let at = self.queue.iter().position(|waiting| heavy < MAX_HEAVY || !waiting.request.is_heavy())?;
+        self.queue.remove(at)
+    }
+
     fn start_helper(&self, waiting: Waiting) -> Result<Helper> {
         let settings = &self.settings;
         // The time that was spent in the queue is gone for the helper.
         let left = waiting.deadline.saturating_duration_since(Instant::now()).saturating_sub(GRACE);
         let mut request = waiting.request;
-        match &mut request {
-            Request::MachineTgt { timeout, .. } => *timeout = left,
-            Request::Authenticate(request) => request.timeout = left,
-        }
+        let heavy = request.is_heavy();
+        request.set_timeout(left);
         let job = Job {
             request,
             keytab: settings.keytab.clone(),
@@ -184,7 +191,7 @@ impl Broker {
             worker: settings.worker,
         };
         let bytes = postcard::to_stdvec(&job).map_err(std::io::Error::other)?;
-        Helper::start(&settings.program, &bytes, waiting.password, waiting.id, waiting.deadline)
+        Helper::start(&settings.program, &bytes, waiting.passwords, waiting.id, waiting.deadline, heavy)
     }
 
     fn read_helpers(&mut self, ready: &[bool]) {
@@ -222,8 +229,8 @@ impl Broker {
                 self.answer(id, &Reply::Failed(Failure::Offline(late)));
             }
         }
-        while self.queue.front().is_some_and(|waiting| waiting.deadline <= now)
-            && let Some(waiting) = self.queue.pop_front()
+        while let Some(at) = self.queue.iter().position(|waiting| waiting.deadline <= now)
+            && let Some(waiting) = self.queue.remove(at)
         {
             self.answer(waiting.id, &Reply::Failed(Failure::Busy));
         }
@@ -238,7 +245,7 @@ impl Broker {
 
     fn send_answers(&mut self) -> Result<()> {
         while let Some(message) = self.answers.front() {
-            match seqpacket::send(self.socket.as_fd(), message, None) {
+            match seqpacket::send(self.socket.as_fd(), message, &[]) {
                 Ok(()) => {
                     self.answers.pop_front();
                 }

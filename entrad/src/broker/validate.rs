@@ -15,6 +15,8 @@ const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 const MAX_PRINCIPAL: usize = 1024;
 /// Longest ccache name, in bytes; a suffix is added while it is written.
 const MAX_CCACHE: usize = 1024;
+/// Longest verifier, in bytes; one with a salt of 16 and a hash of 32 bytes has about 100.
+const MAX_VERIFIER: usize = 256;
 /// No person has an id below this one.
 const FIRST_ID: u32 = 1000;
 
@@ -28,29 +30,26 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether `request` may be done, with a password beside it or not.
+    /// Whether `request` may be done, with so many passwords beside it.
     ///
     /// # Errors
     /// What is wrong, without repeating what was sent.
-    pub fn check(&self, request: &Request, has_password: bool) -> Result<(), &'static str> {
+    pub fn check(&self, request: &Request, passwords: usize) -> Result<(), &'static str> {
         let (shortest, longest) = TIMEOUTS;
         if !(shortest..=longest).contains(&request.timeout()) {
             return Err("a timeout outside 100 ms to 60 s");
         }
+        if passwords != request.passwords() {
+            return Err("more or fewer passwords than belong to the request");
+        }
         match request {
             Request::MachineTgt { realm, kdc, .. } => {
-                if has_password {
-                    return Err("a password where none belongs");
-                }
                 self.realm(realm)?;
                 check_kdc(*kdc)
             }
-            Request::Authenticate(request) => {
-                if !has_password {
-                    return Err("no password");
-                }
-                self.authenticate(request)
-            }
+            Request::Authenticate(request) => self.authenticate(request),
+            Request::MakeVerifier { .. } => Ok(()),
+            Request::CheckVerifier { verifier, .. } => check_verifier(verifier),
         }
     }
 
@@ -97,6 +96,16 @@ fn check_kdc(kdc: SocketAddr) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// The helper reads it as root, if only to compute: nothing but a short text of the right kind gets there.
+fn check_verifier(verifier: &str) -> Result<(), &'static str> {
+    let plain = verifier.bytes().all(|byte| byte.is_ascii_graphic());
+    if verifier.starts_with("$argon2id$") && verifier.len() <= MAX_VERIFIER && plain {
+        Ok(())
+    } else {
+        Err("a verifier that is none")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +131,7 @@ mod tests {
     fn check(change: impl FnOnce(&mut AuthRequest)) -> Result<(), &'static str> {
         let mut request = login();
         change(&mut request);
-        policy().check(&Request::Authenticate(request), true)
+        policy().check(&Request::Authenticate(request), 1)
     }
 
     fn check_ccache(uid: u32, gid: u32, name: &str) -> Result<(), &'static str> {
@@ -187,13 +196,27 @@ mod tests {
 
     #[test]
     fn a_password_belongs_to_a_login_alone() {
-        assert!(policy().check(&Request::Authenticate(login()), false).is_err());
+        assert!(policy().check(&Request::Authenticate(login()), 0).is_err());
         let machine = Request::MachineTgt {
             realm: "AADDS.CONTOSO.COM".into(),
             kdc: "192.0.2.10:88".parse().unwrap(),
             timeout: Duration::from_secs(5),
         };
-        assert_eq!(policy().check(&machine, false), Ok(()));
-        assert!(policy().check(&machine, true).is_err());
+        assert_eq!(policy().check(&machine, 0), Ok(()));
+        assert!(policy().check(&machine, 1).is_err());
+        assert!(policy().check(&Request::Authenticate(login()), 2).is_err());
+    }
+
+    #[test]
+    fn a_verifier_is_a_short_plain_text_of_its_kind() {
+        let check = |verifier: &str| {
+            let request = Request::CheckVerifier { verifier: verifier.into(), timeout: Duration::from_secs(5) };
+            policy().check(&request, 1)
+        };
+        assert_eq!(check("$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHQ$aGFzaA"), Ok(()));
+        let long = format!("$argon2id${}", "x".repeat(MAX_VERIFIER));
+        for wrong in ["", "$argon2i$v=19$m=1,t=1,p=1$x$y", "$argon2id$ $", "$argon2id$\0", &long] {
+            assert!(check(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

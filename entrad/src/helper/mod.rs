@@ -1,7 +1,7 @@
 //! `krb5-helper`: one request, one answer, one process. It blocks in libkrb5, holds a password or a key, and becomes the
 //! person whose ticket it writes: three things that a daemon should not do.
 //!
-//! Descriptor 0 gives the [`Job`], 1 takes the [`Reply`], 3 gives the password of an `authenticate`. Nothing else is
+//! Descriptor 0 gives the [`Job`], 1 takes the [`Reply`], 3 and 4 give passwords. Nothing else is
 //! inherited, nothing is printed, and the answer comes last: whoever reads it may end the process.
 
 mod login;
@@ -10,6 +10,7 @@ mod machine;
 mod password;
 mod request;
 mod ticket_file;
+mod verifier;
 
 use std::io::{Read, Write};
 use std::time::Instant;
@@ -25,8 +26,8 @@ const MAX_JOB: u64 = 64 * 1024;
 
 /// The whole program. Gives its exit status.
 pub fn main() -> i32 {
-    // 3 stays open until it is known whether a password belongs to the request.
-    if privileges::harden_helper(4).is_err() {
+    // 3 and 4 stay open until it is known whether passwords belong to the request.
+    if privileges::harden_helper(5).is_err() {
         return 1;
     }
     let reply = read_job().map_or_else(Reply::Failed, |job| run(&job));
@@ -42,6 +43,8 @@ fn run(job: &Job) -> Reply {
         Request::Authenticate(request) => {
             login::authenticate(job, request, deadline).map(|(answer, note)| Reply::Authenticated { answer, note })
         }
+        Request::MakeVerifier { .. } => verifier::make(job, deadline).map(Reply::Verifier),
+        Request::CheckVerifier { verifier, .. } => verifier::check(job, verifier, deadline).map(Reply::Matches),
     };
     outcome.unwrap_or_else(Reply::Failed)
 }

@@ -1,4 +1,4 @@
-//! Takes the password out of its pipe. FFI edge: the pipe is known by its number, and must not be waited for for ever.
+//! Takes a password out of its pipe. FFI edge: the pipe is known by its number, and must not be waited for for ever.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read};
@@ -11,15 +11,25 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 
-/// Where the broker puts the pipe.
-const DESCRIPTOR: RawFd = 3;
+/// Where the broker puts the pipe of the one password, or of the old one of two.
+const FIRST: RawFd = 3;
 /// Longest part of a request's time that is spent on waiting for the password to arrive.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Reads the pipe to its end and closes it. Whoever holds the other end may keep it open: the wait has a limit.
+/// Reads the pipe of the one password to its end and closes it. Whoever holds the other end may keep it open: the wait
+/// has a limit.
 pub(crate) fn read(deadline: Instant) -> Result<Password, Failure> {
+    Password::new(bytes_of(FIRST, deadline)?).map_err(|error| Failure::Refused(error.message))
+}
+
+/// As [`read`], the plain bytes, with room for one more.
+pub(crate) fn read_bytes(deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    bytes_of(FIRST, deadline)
+}
+
+fn bytes_of(descriptor: RawFd, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let wrong = |error: Error| Failure::Internal(format!("the password's pipe: {error}"));
-    let mut pipe = open().map_err(wrong)?;
+    let mut pipe = open(descriptor).map_err(wrong)?;
     let limit = deadline.min(Instant::now() + WAIT);
     // One byte more than the longest password, for the NUL that C wants: the buffer never moves.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD + 1));
@@ -31,7 +41,7 @@ pub(crate) fn read(deadline: Instant) -> Result<Password, Failure> {
             outcome => outcome.map_err(wrong)?,
         };
         if count == 0 {
-            return Password::new(bytes).map_err(|error| Failure::Refused(error.message));
+            return Ok(bytes);
         }
         if bytes.len() + count > MAX_PASSWORD {
             return Err(Failure::Refused("a password that is too long".into()));
@@ -40,13 +50,13 @@ pub(crate) fn read(deadline: Instant) -> Result<Password, Failure> {
     }
 }
 
-fn open() -> Result<File, Error> {
+fn open(descriptor: RawFd) -> Result<File, Error> {
     // SAFETY: no pointers.
-    if unsafe { libc::fcntl(DESCRIPTOR, libc::F_GETFD) } < 0 {
+    if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } < 0 {
         return Err(Error::last_os_error());
     }
-    // SAFETY: the descriptor is open, it is the broker's gift, and this runs once: nobody else owns it.
-    Ok(unsafe { File::from_raw_fd(DESCRIPTOR) })
+    // SAFETY: the descriptor is open, it is the broker's gift, and this runs once for each number: nobody else owns it.
+    Ok(unsafe { File::from_raw_fd(descriptor) })
 }
 
 fn wait(pipe: &File, limit: Instant) -> Result<(), Error> {

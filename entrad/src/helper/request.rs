@@ -23,15 +23,52 @@ pub enum Request {
     },
     /// Prove a password; it comes through a pipe beside the request.
     Authenticate(AuthRequest),
+    /// Make an Argon2id verifier of a password.
+    MakeVerifier {
+        /// How long all of it may take.
+        timeout: Duration,
+    },
+    /// Compare a password with an Argon2id verifier.
+    CheckVerifier {
+        /// PHC string.
+        verifier: String,
+        /// How long all of it may take.
+        timeout: Duration,
+    },
 }
 
 impl Request {
     /// How long the requester waits.
     pub fn timeout(&self) -> Duration {
         match self {
-            Self::MachineTgt { timeout, .. } => *timeout,
+            Self::MachineTgt { timeout, .. } | Self::MakeVerifier { timeout } | Self::CheckVerifier { timeout, .. } => {
+                *timeout
+            }
             Self::Authenticate(request) => request.timeout,
         }
+    }
+
+    /// Leaves it this much time.
+    pub fn set_timeout(&mut self, left: Duration) {
+        match self {
+            Self::MachineTgt { timeout, .. } | Self::MakeVerifier { timeout } | Self::CheckVerifier { timeout, .. } => {
+                *timeout = left;
+            }
+            Self::Authenticate(request) => request.timeout = left,
+        }
+    }
+
+    /// How many passwords come beside it.
+    pub fn passwords(&self) -> usize {
+        match self {
+            Self::MachineTgt { .. } => 0,
+            Self::Authenticate(_) | Self::MakeVerifier { .. } | Self::CheckVerifier { .. } => 1,
+        }
+    }
+
+    /// Whether it runs Argon2id, which takes a processor and much memory.
+    pub fn is_heavy(&self) -> bool {
+        matches!(self, Self::MakeVerifier { .. } | Self::CheckVerifier { .. })
     }
 }
 
@@ -60,6 +97,10 @@ pub enum Reply {
         /// What went wrong beside it, for the log: a ccache that could not be written.
         note: Option<String>,
     },
+    /// To [`Request::MakeVerifier`]: a PHC string.
+    Verifier(String),
+    /// To [`Request::CheckVerifier`]: whether it is this password's.
+    Matches(bool),
     /// It could not be done.
     Failed(Failure),
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use entra_core::Error;
+use entra_core::auth::Login;
 use entra_core::control::{DomainStatus, LookupKey, Reply, Request, Status};
 use entra_core::lookup::{DomainContext, Freshness, Lookup, Query};
 use entra_core::types::Sid;
@@ -17,12 +18,13 @@ use super::serve::{self, Peer};
 /// Answers `entractl`.
 pub(super) struct Service {
     lookup: Arc<Lookup>,
+    login: Arc<Login>,
     started: Instant,
 }
 
 impl Service {
-    pub(super) fn new(lookup: Arc<Lookup>) -> Self {
-        Self { lookup, started: Instant::now() }
+    pub(super) fn new(lookup: Arc<Lookup>, login: Arc<Login>) -> Self {
+        Self { lookup, login, started: Instant::now() }
     }
 
     async fn reply(&self, peer: Peer, request: Request) -> Result<Reply, Error> {
@@ -45,7 +47,13 @@ impl Service {
 
     async fn user(&self, query: Query) -> Result<Reply, Error> {
         match self.lookup.user(query, Freshness::Cached).await? {
-            Some(answer) => Ok(Reply::User(Box::new(self.lookup.user_view(answer).await?))),
+            Some(answer) => {
+                let sid = answer.value.sid.clone();
+                let mut view = self.lookup.user_view(answer).await?;
+                view.offline_until = self.login.offline_until(&sid, &view.domain).await?;
+                view.offline_ready = view.offline_until.is_some();
+                Ok(Reply::User(Box::new(view)))
+            }
             None => Ok(Reply::NotFound),
         }
     }

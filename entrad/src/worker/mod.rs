@@ -23,7 +23,7 @@ use entra_core::config::Config;
 use entra_core::directory::ldap::{LdapDirectory, Settings as LdapSettings};
 use entra_core::idmap::IdMapper;
 use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
-use entra_core::store::{IdentityStore, SliceStore};
+use entra_core::store::{CredentialStore, IdentityStore, SliceStore};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Threads of the event loop: lookups are short and wait for the network, not for a processor.
@@ -68,15 +68,15 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     let Startup { config, nss, pam, ctl, kdc, state_dir, private_dir } = startup;
     let kdc = kdc()?;
     let lookup = wire(&config, &state_dir, &private_dir, &kdc)?;
-    let login = Arc::new(Login::new(Arc::clone(&lookup), kdc));
+    let login = Arc::new(login(&lookup, kdc, &state_dir));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     serve::listen(nss, Arc::new(nss::Service::new(Arc::clone(&lookup))))?;
-    serve::listen(pam, Arc::new(pam::Service::new(login)))?;
-    serve::listen(ctl, Arc::new(ctl::Service::new(Arc::clone(&lookup))))?;
+    serve::listen(pam, Arc::new(pam::Service::new(Arc::clone(&login))))?;
+    serve::listen(ctl, Arc::new(ctl::Service::new(Arc::clone(&lookup), Arc::clone(&login))))?;
     probe::start(&lookup);
-    upkeep::start(&lookup);
+    upkeep::start(&lookup, &login);
     tell("READY=1");
     log::info!("entrad {} serves {} domain(s)", env!("CARGO_PKG_VERSION"), config.domains.len());
 
@@ -87,6 +87,18 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     tell("STOPPING=1");
     log::info!("entrad ends");
     Ok(())
+}
+
+/// A host whose store of credentials cannot be opened still lets people in while the domain is there.
+fn login(lookup: &Arc<Lookup>, kdc: Arc<dyn Kdc>, state_dir: &std::path::Path) -> Login {
+    let login = Login::new(Arc::clone(lookup), kdc);
+    match CredentialStore::open(&state_dir.join("credentials.db")) {
+        Ok(store) => login.with_offline(Arc::new(store)),
+        Err(error) => {
+            log::error!("nobody can log in while the domain is away: {error}");
+            login
+        }
+    }
 }
 
 /// Tells the service manager, where there is one; that it cannot be told stops nobody's logins.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::config::Access;
-use crate::lookup::{Freshness, Lookup, Query};
+use crate::lookup::{Answer, Freshness, Lookup, Query};
 use crate::types::{AccountState, Sid, UserRecord};
 
 use super::sentence::Refusal;
@@ -23,6 +23,20 @@ pub(super) fn state(state: &AccountState, now: u64) -> Result<(), Refusal> {
         Err(Refusal::PasswordExpired)
     } else {
         Ok(())
+    }
+}
+
+/// How long a lockout counts that was seen before the directory went away: AD's default duration. Nobody can say offline
+/// when it was lifted.
+const LOCKOUT: u64 = 30 * 60;
+
+/// What is known of the account while the directory is away. What an administrator has shut stays shut. A password that
+/// has to be changed cannot be changed now: that is demanded again by the first online login.
+pub(super) fn offline_state(user: &Answer<UserRecord>, now: u64) -> Result<(), Refusal> {
+    match state(&user.value.state, now) {
+        Err(Refusal::MustChange | Refusal::PasswordExpired) => Ok(()),
+        Err(Refusal::AccountLocked) if now.saturating_sub(user.fetched) >= LOCKOUT => Ok(()),
+        other => other,
     }
 }
 
@@ -100,6 +114,35 @@ mod tests {
         let at = |unix: i64| AccountState { account_expires: (unix + 11_644_473_600) * 10_000_000, ..good() };
         assert_eq!(state(&at(NOW.cast_signed() + 1), NOW), Ok(()));
         assert_eq!(state(&at(NOW.cast_signed()), NOW), Err(Refusal::AccountExpired));
+    }
+
+    #[test]
+    fn offline_what_was_shut_stays_shut_and_a_lockout_passes() {
+        let seen = |state: AccountState, ago: u64| {
+            let record = UserRecord {
+                domain: "a.example".into(),
+                sid: "S-1-5-21-1-2-3-1103".parse().unwrap(),
+                guid: Vec::new(),
+                dn: String::new(),
+                sam: "alice".into(),
+                upn: None,
+                name: "alice".into(),
+                uid: 1,
+                gid: 1,
+                primary_group: "S-1-5-21-1-2-3-513".parse().unwrap(),
+                gecos: String::new(),
+                home: String::new(),
+                shell: String::new(),
+                state,
+            };
+            let answer = Answer { value: Arc::new(record), source: crate::control::Source::Stale, fetched: NOW - ago };
+            offline_state(&answer, NOW)
+        };
+        assert_eq!(seen(AccountState { control: 0x202, ..good() }, 1_000_000), Err(Refusal::AccountDisabled));
+        assert_eq!(seen(AccountState { account_expires: 1, ..good() }, 1_000_000), Err(Refusal::AccountExpired));
+        assert_eq!(seen(AccountState { computed: 0x10, ..good() }, LOCKOUT - 1), Err(Refusal::AccountLocked));
+        assert_eq!(seen(AccountState { computed: 0x10, ..good() }, LOCKOUT), Ok(()));
+        assert_eq!(seen(AccountState { password_last_set: 0, ..good() }, 60), Ok(()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::types::Sid;
 
-/// The reading end of a pipe that holds a password and then end of file. Handed on unread: no password is ever in the
+/// The reading end of a pipe or stream that holds a password and then end of file. Handed on unread: no password is ever in the
 /// worker's memory.
 #[derive(Debug)]
 pub struct PasswordPipe(pub OwnedFd);
@@ -98,4 +98,26 @@ pub trait Kdc: Send + Sync {
 
     /// Proves a password and writes a ticket.
     async fn authenticate(&self, request: AuthRequest, password: PasswordPipe) -> Result<AuthAnswer, Error>;
+
+    /// The password, and a copy of it for what comes after it was read. Copied by the kernel: this process does not see
+    /// it. No copy where it cannot be had, or more may still be written.
+    fn copy(&self, password: PasswordPipe) -> Result<(PasswordPipe, Option<PasswordPipe>), Error> {
+        Ok((password, None))
+    }
+
+    /// Argon2id of a password at today's cost ([`super::verifier::COST`]), as a PHC string.
+    async fn make_verifier(&self, password: PasswordPipe) -> Result<String, Error> {
+        drop(password);
+        Err(unserved())
+    }
+
+    /// Whether `verifier` (a PHC string) is this password's.
+    async fn check_verifier(&self, verifier: &str, password: PasswordPipe) -> Result<bool, Error> {
+        let (_, _) = (verifier, password);
+        Err(unserved())
+    }
+}
+
+fn unserved() -> Error {
+    Error::Config("this process has no Kerberos helper for that".into())
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entra_wire::pam::{Code, Context, Outcome};
 use lru::LruCache;
@@ -11,15 +11,22 @@ use crate::Error;
 use crate::config::Domain;
 use crate::control::Source;
 use crate::lookup::{Answer, Freshness, Lookup, Query};
-use crate::types::UserRecord;
+use crate::store::CredentialStore;
+use crate::types::{Sid, UserRecord};
 
 use super::access;
+use super::offline::Offline;
 use super::sentence::Refusal;
-use super::{AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
+use super::{AuthAnswer, AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
 
 /// How long the Kerberos side of one login may take: several round trips of a slow VPN, and less than a person's
-/// patience and than the 15 s that the module waits.
+/// patience.
 const KDC_TIMEOUT: Duration = Duration::from_secs(10);
+/// When the Kerberos side has to be over, whatever was waited for before: an offline login must find time within the
+/// 15 s that the module waits.
+const KDC_LIMIT: Duration = Duration::from_secs(12);
+/// The least time that is left to it.
+const KDC_LEAST: Duration = Duration::from_secs(2);
 /// Users whose ccache is remembered.
 const MAX_CCACHES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
@@ -30,19 +37,29 @@ pub struct Login {
     /// Where each user's newest ticket is. sshd authenticates in a child whose PAM data is lost, so the session phase
     /// asks here.
     ccaches: Mutex<LruCache<u32, String>>,
+    offline: Option<Arc<Offline>>,
 }
 
 impl Login {
     /// Logins that look users up in `lookup` and prove passwords with `kdc`.
     pub fn new(lookup: Arc<Lookup>, kdc: Arc<dyn Kdc>) -> Self {
-        Self { lookup, kdc, ccaches: Mutex::new(LruCache::new(MAX_CCACHES)) }
+        Self { lookup, kdc, ccaches: Mutex::new(LruCache::new(MAX_CCACHES)), offline: None }
+    }
+
+    /// Keeps verifiers of passwords in `store` and logs in with them while the domain is away, where its configuration
+    /// allows that.
+    #[must_use]
+    pub fn with_offline(mut self, store: Arc<CredentialStore>) -> Self {
+        self.offline = Some(Arc::new(Offline::new(store, Arc::clone(&self.kdc))));
+        self
     }
 
     /// pam_authenticate: proves the password, once, and leaves a ticket. The state of the account is judged by
     /// [`Login::account`]; here it only explains a KDC's refusal.
     pub async fn authenticate(&self, context: &Context<'_>, password: PasswordPipe) -> Outcome {
+        let begun = Instant::now();
         let outcome = match self.known_user(context.user).await {
-            Ok(Some(user)) => self.prove(&user, password).await.unwrap_or_else(Refusal::outcome),
+            Ok(Some(user)) => self.prove(&user, password, begun).await.unwrap_or_else(Refusal::outcome),
             Ok(None) => Outcome::bare(Code::UnknownUser),
             Err(refusal) => refusal.outcome(),
         };
@@ -53,7 +70,7 @@ impl Login {
     /// pam_acct_mgmt: whether the account may log in, with attributes and groups read anew.
     pub async fn account(&self, context: &Context<'_>) -> Outcome {
         let outcome = match self.known_user(context.user).await {
-            Ok(Some(user)) => match self.permit(&user.value).await {
+            Ok(Some(user)) => match self.permit(&user).await {
                 Ok(()) => Outcome::bare(Code::Success),
                 Err(refusal) => refusal.outcome(),
             },
@@ -97,6 +114,34 @@ impl Login {
         Some(user.value.uid)
     }
 
+    /// Until when an account could log in while its domain is away, in Unix seconds; `None` where it could not now.
+    ///
+    /// # Errors
+    /// As the store of credentials.
+    pub async fn offline_until(&self, sid: &Sid, domain: &str) -> Result<Option<u64>, Error> {
+        let domain = self.lookup.domain(domain).map(|domain| &domain.config).filter(|domain| domain.offline_login);
+        match self.offline.as_ref().zip(domain) {
+            Some((offline, domain)) => offline.ready_until(sid, domain, self.lookup.now()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Forgets the verifiers that are too old for any offline login, and those of domains that allow none. Gives how
+    /// many.
+    ///
+    /// # Errors
+    /// As the store of credentials.
+    pub async fn purge_offline(&self) -> Result<u64, Error> {
+        let Some(offline) = &self.offline else { return Ok(0) };
+        let now = self.lookup.now();
+        let mut gone = 0;
+        for domain in self.lookup.domains() {
+            let now = if domain.config.offline_login { now } else { u64::MAX };
+            gone += offline.purge(&domain.config, now).await?;
+        }
+        Ok(gone)
+    }
+
     /// The user, asked for now; the store's answer where the directory is away.
     async fn known_user(&self, name: &str) -> Result<Option<Answer<UserRecord>>, Refusal> {
         self.lookup.user(Query::name(name), Freshness::Fresh).await.map_err(|error| access::unreachable(&error))
@@ -106,33 +151,75 @@ impl Login {
         self.lookup.domain(&user.domain).map(|domain| &domain.config).ok_or(Refusal::Internal)
     }
 
-    async fn prove(&self, user: &Answer<UserRecord>, password: PasswordPipe) -> Result<Outcome, Refusal> {
-        if user.source == Source::Stale {
-            return Err(Refusal::DirectoryUnreachable);
-        }
-        let user = &user.value;
-        let domain = self.domain(user)?;
-        let directory = &self.lookup.domain(&user.domain).ok_or(Refusal::Internal)?.directory;
-        let kdc = directory.kdc().await.map_err(|error| access::unreachable(&error))?;
+    async fn prove(
+        &self,
+        user: &Answer<UserRecord>,
+        password: PasswordPipe,
+        begun: Instant,
+    ) -> Result<Outcome, Refusal> {
+        let domain = self.domain(&user.value)?;
+        let directory = &self.lookup.domain(&user.value.domain).ok_or(Refusal::Internal)?.directory;
+        let kdc = match directory.kdc().await {
+            Ok(kdc) => kdc,
+            Err(error @ Error::Offline(_)) => {
+                return self.prove_offline(user, domain, Some(password), access::unreachable(&error)).await;
+            }
+            Err(error) => return Err(access::unreachable(&error)),
+        };
+        let record = &user.value;
         let request = AuthRequest {
             realm: domain.realm(),
             kdc,
-            principal: user.upn.clone().unwrap_or_else(|| format!("{}@{}", user.sam, domain.realm())),
-            expected_sid: user.sid.clone(),
-            ccache: Some(CcacheTarget { uid: user.uid, gid: user.gid, name: ccache_name(&domain.ccache, user.uid) }),
-            timeout: KDC_TIMEOUT,
+            principal: record.upn.clone().unwrap_or_else(|| format!("{}@{}", record.sam, domain.realm())),
+            expected_sid: record.sid.clone(),
+            ccache: Some(CcacheTarget {
+                uid: record.uid,
+                gid: record.gid,
+                name: ccache_name(&domain.ccache, record.uid),
+            }),
+            timeout: KDC_LIMIT.saturating_sub(begun.elapsed()).clamp(KDC_LEAST, KDC_TIMEOUT),
         };
-        let answer = self.kdc.authenticate(request, password).await.map_err(|error| kdc_error(&error))?;
+        let offline = self.offline.as_ref().filter(|_| domain.offline_login);
+        let (password, copy) = match offline {
+            Some(_) => self.kdc.copy(password).map_err(|error| kdc_error(&error))?,
+            None => (password, None),
+        };
+        let answer = match self.kdc.authenticate(request, password).await {
+            Ok(answer) => answer,
+            Err(Error::Offline(why)) => AuthAnswer { verdict: KdcVerdict::Unreachable(why), ccache: None },
+            Err(error) => return Err(kdc_error(&error)),
+        };
         match answer.verdict {
             KdcVerdict::Success => {
+                if let Some((offline, copy)) = offline.zip(copy) {
+                    offline.keep(record, self.lookup.now(), copy);
+                }
                 let mut outcome = Outcome::bare(Code::Success);
                 if let Some(ccache) = answer.ccache {
                     outcome.env.push(format!("KRB5CCNAME={ccache}"));
-                    self.ccaches.lock().unwrap_or_else(PoisonError::into_inner).put(user.uid, ccache);
+                    self.ccaches.lock().unwrap_or_else(PoisonError::into_inner).put(record.uid, ccache);
                 }
                 Ok(outcome)
             }
-            verdict => Err(self.refusal(verdict, user).await),
+            KdcVerdict::Unreachable(why) => {
+                log::warn!("the KDC did not answer: {why}");
+                self.prove_offline(user, domain, copy, Refusal::KdcUnreachable).await
+            }
+            verdict => Err(self.refusal(verdict, record).await),
+        }
+    }
+
+    /// The password against what the last online login left; `otherwise` where there is no offline login.
+    async fn prove_offline(
+        &self,
+        user: &Answer<UserRecord>,
+        domain: &Domain,
+        password: Option<PasswordPipe>,
+        otherwise: Refusal,
+    ) -> Result<Outcome, Refusal> {
+        match (self.offline.as_ref().filter(|_| domain.offline_login), password) {
+            (Some(offline), Some(password)) => offline.check(user, domain, self.lookup.now(), password).await,
+            _ => Err(otherwise),
         }
     }
 
@@ -164,10 +251,7 @@ impl Login {
                 log::error!("clock skew: {why}; synchronise this host's clock");
                 Refusal::ClockSkew
             }
-            KdcVerdict::Unreachable(why) => {
-                log::warn!("the KDC did not answer: {why}");
-                Refusal::KdcUnreachable
-            }
+            KdcVerdict::Unreachable(_) => Refusal::KdcUnreachable,
             KdcVerdict::Policy => Refusal::KdcPolicy,
             KdcVerdict::Failed(why) => {
                 log::error!("the KDC refused: {why}");
@@ -177,8 +261,14 @@ impl Login {
         }
     }
 
-    async fn permit(&self, user: &UserRecord) -> Result<(), Refusal> {
-        access::state(&user.state, self.lookup.now())?;
+    async fn permit(&self, user: &Answer<UserRecord>) -> Result<(), Refusal> {
+        let now = self.lookup.now();
+        if user.source == Source::Stale {
+            access::offline_state(user, now)?;
+        } else {
+            access::state(&user.value.state, now)?;
+        }
+        let user = &user.value;
         access::rules(&self.lookup, user, &self.domain(user)?.access).await
     }
 }

@@ -2,9 +2,14 @@
 //! is `entrad`'s broker, tests bring fakes.
 
 mod access;
+mod date;
 mod kdc;
 mod login;
+mod offline;
 mod sentence;
+pub mod verifier;
+mod waits;
 
+pub use date::utc;
 pub use kdc::{AuthAnswer, AuthRequest, CcacheTarget, Kdc, KdcVerdict, MachineTicket, PasswordPipe};
 pub use login::Login;

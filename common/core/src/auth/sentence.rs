@@ -19,6 +19,14 @@ pub(super) enum Refusal {
     ClockSkew,
     KdcPolicy,
     KdcFailed,
+    /// No online login before this outage, or offline logins are off.
+    OfflineUnknown,
+    /// The last online login is past `offline_max_age`.
+    OfflineTooOld,
+    /// Too many wrong passwords offline: again in so many seconds.
+    OfflineDelayed(u64),
+    /// Too many wrong passwords offline: an online login has to come first.
+    OfflineLocked,
     Busy,
     Internal,
 }
@@ -81,9 +89,37 @@ impl Refusal {
                 "kdc-failed",
                 "The domain could not check your password. The system's log has the reason.",
             ),
+            Self::OfflineUnknown => (
+                Code::Unavailable,
+                "offline-unknown",
+                "The domain cannot be reached, and you have not logged in on this computer before. Try again later.",
+            ),
+            Self::OfflineTooOld => (
+                Code::Unavailable,
+                "offline-too-old",
+                "The domain cannot be reached, and your last login with it was too long ago. Try again later.",
+            ),
+            Self::OfflineDelayed(seconds) => {
+                let message = format!("Too many wrong passwords. Try again in {}.", duration(seconds));
+                return Outcome { code: Code::MaxTries, reason: "offline-delayed".into(), message, env: Vec::new() };
+            }
+            Self::OfflineLocked => (
+                Code::MaxTries,
+                "offline-locked",
+                "Too many wrong passwords. You can log in again once the domain can be reached.",
+            ),
             Self::Busy => (Code::Unavailable, "busy", "Too many logins at once. Try again."),
             Self::Internal => (Code::Failed, "internal", "Something went wrong. The system's log has the reason."),
         };
         Outcome { code, reason: reason.to_owned(), message: message.to_owned(), env: Vec::new() }
+    }
+}
+
+/// Seconds in words that a person can wait by.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        1 => "1 second".into(),
+        few @ 0..100 => format!("{few} seconds"),
+        many => format!("{} minutes", many.div_ceil(60)),
     }
 }

@@ -311,7 +311,9 @@ pub const OPTIONS: &[Opt] = &[
         default: Some("true"),
         example: "false",
         summary: "Whether users who have logged in before may do so while the directory is away.",
-        details: "",
+        details: "Each online login leaves an Argon2id hash of the password in /var/lib/entra/credentials.db. After \
+                  three wrong passwords in a row an offline login has to wait, longer each time; after fifteen, for \
+                  the next online login. What the directory has shut (disabled, expired) stays shut.",
     },
     Opt {
         scope: Scope::Domain,

@@ -37,8 +37,9 @@ impl Lookup {
             groups,
             source: answer.source,
             age_seconds: now.saturating_sub(answer.fetched),
-            // Nothing keeps a verifier yet, so nobody could log in without the directory.
+            // What logins keep is known to them alone: whoever answers an administrator fills these in.
             offline_ready: false,
+            offline_until: None,
         })
     }
 

@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | `idmap.db` ([`SliceStore`]) | which ids belong to which domain | refused: it cannot be rebuilt |
 //! | `identity.db` ([`IdentityStore`]) | users, groups and memberships as last seen | removed and begun anew |
+//! | `credentials.db` ([`CredentialStore`]) | verifiers of passwords for offline logins | removed and begun anew |
 
 mod accounts;
+mod credentials;
 mod identity;
 mod memberships;
 mod slices;
@@ -13,6 +15,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::{Credential, CredentialStore};
 pub use identity::{IdentityStore, Stats, Stored};
 pub use memberships::Member;
 pub use slices::{Block, MetDomain, SliceStore};

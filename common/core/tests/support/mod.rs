@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // Test code; each file uses its own part.
 
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -192,17 +193,51 @@ impl Directory for FakeDirectory {
     }
 }
 
-/// A KDC that answers what it is told to.
+/// A KDC that answers what it is told to, and a helper that knows verifiers by the password inside them.
 pub struct FakeKdc {
     pub answer: Mutex<Result<AuthAnswer, Error>>,
     pub asked: Mutex<Vec<AuthRequest>>,
+    /// How many verifiers were made and compared.
+    pub made: AtomicU64,
+    pub compared: AtomicU64,
+    /// Whether the helper fails.
+    pub broken: AtomicBool,
 }
 
 impl FakeKdc {
     pub fn saying(verdict: KdcVerdict) -> Arc<Self> {
-        let ccache = (verdict == KdcVerdict::Success).then(|| "FILE:/tmp/krb5cc_other".to_owned());
-        Arc::new(Self { answer: Mutex::new(Ok(AuthAnswer { verdict, ccache })), asked: Mutex::new(Vec::new()) })
+        let kdc = Self {
+            answer: Mutex::new(Err(Error::Io("never told".into()))),
+            asked: Mutex::new(Vec::new()),
+            made: AtomicU64::new(0),
+            compared: AtomicU64::new(0),
+            broken: AtomicBool::new(false),
+        };
+        kdc.say(verdict);
+        Arc::new(kdc)
     }
+
+    pub fn say(&self, verdict: KdcVerdict) {
+        let ccache = (verdict == KdcVerdict::Success).then(|| "FILE:/tmp/krb5cc_other".to_owned());
+        *self.answer.lock().unwrap() = Ok(AuthAnswer { verdict, ccache });
+    }
+
+    fn verifier(password: &PasswordPipe) -> String {
+        // A second opening of the same file: the descriptor's own position stays.
+        let text = std::fs::read_to_string(format!("/proc/self/fd/{}", password.0.as_raw_fd())).unwrap();
+        format!("$argon2id$v=19$m=65536,t=3,p=1${text}")
+    }
+}
+
+/// A password as the use cases get it; a file here, because nobody in these tests reads it twice.
+pub fn pipe(password: &str) -> PasswordPipe {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::SeqCst);
+    let path = std::env::temp_dir().join(format!("entra-password-{}-{number}", std::process::id()));
+    std::fs::write(&path, password).unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    PasswordPipe(file.into())
 }
 
 #[async_trait]
@@ -214,6 +249,24 @@ impl Kdc for FakeKdc {
     async fn authenticate(&self, request: AuthRequest, _: PasswordPipe) -> Result<AuthAnswer, Error> {
         self.asked.lock().unwrap().push(request);
         self.answer.lock().unwrap().clone()
+    }
+
+    fn copy(&self, password: PasswordPipe) -> Result<(PasswordPipe, Option<PasswordPipe>), Error> {
+        let copy = PasswordPipe(password.0.try_clone().unwrap());
+        Ok((password, Some(copy)))
+    }
+
+    async fn make_verifier(&self, password: PasswordPipe) -> Result<String, Error> {
+        self.made.fetch_add(1, Ordering::SeqCst);
+        Ok(Self::verifier(&password))
+    }
+
+    async fn check_verifier(&self, verifier: &str, password: PasswordPipe) -> Result<bool, Error> {
+        self.compared.fetch_add(1, Ordering::SeqCst);
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(Error::Io("the helper ended without an answer".into()));
+        }
+        Ok(verifier == Self::verifier(&password))
     }
 }
 
@@ -262,7 +315,7 @@ impl Host {
         self.time.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub fn file(&self, name: &str) -> PathBuf {
         Path::new(&self.folder).join(name)
     }
 }
