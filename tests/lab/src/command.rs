@@ -114,12 +114,17 @@ fn collect(stream: &Receiver<Vec<u8>>, end: Instant) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn wait(child: &mut Child, end: Instant) -> std::io::Result<i32> {
+/// The exit status as a shell gives it.
+pub(crate) fn exit_code(status: std::process::ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+fn wait(child: &mut Child, end: Instant) -> std::io::Result<i32> {
     let mut pause = Duration::from_micros(500);
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)));
+            return Ok(exit_code(status));
         }
         if Instant::now() >= end {
             child.kill()?;

@@ -25,8 +25,10 @@ mod place;
 mod process;
 mod reference;
 mod roots;
+mod terminal;
 
 pub use command::{Output, TIMED_OUT};
 pub use error::{Error, Result};
 pub use lab::{Lab, Options, down};
 pub use node::{DEFAULT_LIMIT, Node};
+pub use terminal::Terminal;

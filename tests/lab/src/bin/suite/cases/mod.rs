@@ -10,6 +10,7 @@ mod login;
 mod names;
 mod outage;
 mod packages;
+mod programs;
 
 use crate::Case;
 
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Case> {
         names::CASES,
         groups::CASES,
         login::CASES,
+        programs::CASES,
         local::CASES,
         outage::CASES,
     ]
