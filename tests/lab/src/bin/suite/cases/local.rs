@@ -9,19 +9,9 @@ use crate::check::{self, Verdict};
 use crate::world::World;
 
 pub const CASES: &[Case] = &[
-    ("local: root and a local user log in with entrad stopped", stopped),
     ("local: root and a local user log in with entrad frozen", frozen),
-    ("local: root and a local user log in with entrad's program removed", removed),
     ("local: a name of /etc/passwd is never a domain user's", shadowed),
 ];
-
-fn stopped(world: &World) -> Verdict {
-    let node = world.freshly_joined()?;
-    product::stop_daemon(&node)?;
-    let output = node.run(&["getent", "passwd", "nobody-knows"])?;
-    check::that(output.status != 0, || "a user nobody knows was found".into())?;
-    everybody_local_gets_in(&node)
-}
 
 /// The sockets are there and nobody answers: worse than a daemon that is gone.
 fn frozen(world: &World) -> Verdict {
@@ -30,13 +20,6 @@ fn frozen(world: &World) -> Verdict {
     let verdict = everybody_local_gets_in(&node);
     node.must(&["pkill", "-CONT", "entrad"])?;
     verdict
-}
-
-fn removed(world: &World) -> Verdict {
-    let node = world.freshly_joined()?;
-    product::stop_daemon(&node)?;
-    node.must(&["sh", "-c", "rm -r /usr/sbin/entrad /run/entra"])?;
-    everybody_local_gets_in(&node)
 }
 
 fn shadowed(world: &World) -> Verdict {

@@ -1,9 +1,7 @@
 //! Logins of domain users.
 
-use std::time::Duration;
-
 use entra_lab::accounts::{ALICE, Account, PEOPLE, State};
-use entra_lab::{Node, Output, product};
+use entra_lab::product;
 
 use crate::Case;
 use crate::check::{self, Verdict};
@@ -14,8 +12,6 @@ pub const CASES: &[Case] = &[
     ("login: every fit account logs in, names of every kind", everybody),
     ("login: a wrong password is refused, the next right one is not", wrong_password),
     ("login: disabled, expired, locked and must-change accounts are refused", unfit),
-    ("login: su, sudo and login let a domain user in", other_services),
-    ("login: cron runs a domain user's job", cron),
     ("login: the outcome of each account, as PAM's callers see it", outcomes),
 ];
 
@@ -72,36 +68,6 @@ fn unfit(world: &World) -> Verdict {
     Ok(())
 }
 
-fn other_services(world: &World) -> Verdict {
-    let node = world.joined()?;
-    node.put_file("/etc/sudoers.d/suite", "%linux\\ admins ALL=(ALL) ALL\n", 0o440)?;
-    // A terminal for those that insist on one; the password goes in once it is asked for.
-    let through_su = typed(&node, "su localuser -c 'su - alice -c id'", ALICE.password)?;
-    check::holds("su", &through_su.stdout, "uid=674001103(alice)")?;
-    let sudo = format!("su - alice -c \"echo '{}' | sudo -S -p '' id -u\"", ALICE.password);
-    check::equal("sudo", &check::text("sudo", node.sh(&sudo, &[])?)?.as_str(), &"0")?;
-    let wrong = "su - alice -c \"echo not-hers | sudo -S -p '' id -u\"";
-    check::that(!node.sh(wrong, &[])?.ok(), || "sudo took a wrong password".into())?;
-    let login = typed(&node, "login alice", &format!("{}\nid -un\nexit", ALICE.password))?;
-    check::holds("login", &login.stdout, "alice")?;
-    check::that(!login.stdout.contains("incorrect"), || format!("login: {}", login.describe()))
-}
-
-fn cron(world: &World) -> Verdict {
-    let node = world.joined()?;
-    // Her home has to be there: cron's jobs run in it.
-    check::text("ssh alice", product::ssh_as(&node, &ALICE, "rm -f cron-ran")?)?;
-    let job = b"* * * * * id -un >cron-ran\n";
-    let output = node.run_with(&["crontab", "-u", "alice", "-"], Some(job), entra_lab::DEFAULT_LIMIT)?;
-    check::status("crontab", &output, 0)?;
-    // cron wakes on the full minute.
-    let script = "for step in $(seq 140); do [ -s /home/alice/cron-ran ] && exit; sleep 0.5; done; exit 1";
-    let waited = node.run_with(&["sh", "-c", script], None, Duration::from_secs(90))?;
-    node.must(&["crontab", "-u", "alice", "-r"])?;
-    check::status("the job's trace", &waited, 0)?;
-    check::equal("who ran it", &node.read_file("/home/alice/cron-ran")?.as_str(), &"alice\n")
-}
-
 fn outcomes(world: &World) -> Verdict {
     let node = world.joined()?;
     let wanted = |account: &Account| match account.state {
@@ -121,12 +87,6 @@ fn outcomes(world: &World) -> Verdict {
         }
     }
     check::that(wrong.is_empty(), || wrong.join("\n"))
-}
-
-/// Runs a shell command on a terminal of its own and types `text` after a moment.
-fn typed(node: &Node, command: &str, text: &str) -> Result<Output, String> {
-    let script = r#"(sleep 1; printf '%s\n' "$2" | while read -r line; do echo "$line"; sleep 1; done) | script -qec "$1" /dev/null"#;
-    Ok(node.sh(script, &[command, text])?)
 }
 
 /// What the directory counts as wrong passwords of an account.
