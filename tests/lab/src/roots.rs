@@ -72,7 +72,7 @@ pub(crate) fn base() -> Result<Stack> {
         must(command.arg(RELEASE).arg(&new).args(&sources), BASE_LIMIT)?;
         must(Command::new("sh").args(["-c", BASE_SCRIPT, "sh"]).arg(&new), SCRIPT_LIMIT)?;
         finish(&new, &path, start)?;
-        prune("base", &path)?;
+        prune(&place::cache_dir(), "base", &path)?;
     }
     touch(&path)?;
     Ok(Stack { layers: vec![path], key })
@@ -106,7 +106,7 @@ impl Stack {
             must(Command::new("cp").arg("-a").arg(dir.join("upper")).arg(&new), SCRIPT_LIMIT)?;
             remove_tree(&run_dir(".build"))?;
             finish(&new, &path, start)?;
-            prune(layer.name, &path)?;
+            prune(&place::cache_dir(), layer.name, &path)?;
         }
         touch(&path)?;
         let mut layers = vec![path];
@@ -131,9 +131,8 @@ fn fill(init: Process, layer: &Layer<'_>) -> Result<()> {
 
 /// Removes what older recipes of the same layer left on disk, unless it was used within a day: another workspace may
 /// have another recipe, and a lab may be up on it.
-fn prune(name: &str, keep: &Path) -> Result<()> {
-    let dir = place::cache_dir();
-    let entries = fs::read_dir(&dir).doing(|| format!("read {}", dir.display()))?;
+fn prune(dir: &Path, name: &str, keep: &Path) -> Result<()> {
+    let entries = fs::read_dir(dir).doing(|| format!("read {}", dir.display()))?;
     let prefix = format!("{name}-");
     for entry in entries.flatten() {
         let path = entry.path();
@@ -165,4 +164,26 @@ fn finish(new: &Path, path: &Path, start: Instant) -> Result<()> {
     fs::rename(new, path).doing(|| format!("rename {} to {}", new.display(), path.display()))?;
     eprintln!("lab: done in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_old_and_unused_roots_of_the_same_layer_go() {
+        let dir = std::env::temp_dir().join(format!("entra-lab-prune-{}", std::process::id()));
+        let old = fs::FileTimes::new().set_modified(SystemTime::now() - 2 * UNUSED);
+        for name in ["client-new", "client-old", "client-used", "samba-old"] {
+            fs::create_dir_all(dir.join(name)).unwrap();
+            fs::File::open(dir.join(name)).unwrap().set_times(old).unwrap();
+        }
+        touch(&dir.join("client-used")).unwrap();
+        prune(&dir, "client", &dir.join("client-new")).unwrap();
+        let mut left: Vec<String> =
+            fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(left, ["client-new", "client-used", "samba-old"]);
+    }
 }
