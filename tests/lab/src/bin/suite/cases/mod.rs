@@ -11,6 +11,7 @@ mod names;
 mod outage;
 mod packages;
 mod programs;
+mod sysusers;
 
 use crate::Case;
 
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Case> {
         lab::CASES,
         adapter::CASES,
         packages::CASES,
+        sysusers::CASES,
         join::CASES,
         join_undo::CASES,
         names::CASES,
