@@ -17,11 +17,18 @@ fn system_users(world: &World) -> Verdict {
     check::status("entractl join", &product::join(&node)?, 0)?;
     product::start_daemon(&node)?;
     brings_its_user(&node, "lab-running", "entrad running")?;
+    world.lab.cut("dc")?;
+    let verdict = brings_its_user(&node, "lab-outage", OUTAGE);
+    world.mend()?;
+    verdict?;
     product::stop_daemon(&node)?;
     brings_its_user(&node, "lab-stopped", "entrad stopped")?;
     node.must(&["rm", "-r", "/run/entra"])?;
     brings_its_user(&node, "lab-absent", "entrad not started since the boot")
 }
+
+/// The one state in which systemd-sysusers may say that it could not be sure: nobody knows the name now.
+const OUTAGE: &str = "directory unreachable";
 
 /// A package like any with a daemon: its sysusers file, and the line that Debian's helper writes into its script.
 const BUILD: &str = r#"
@@ -37,7 +44,10 @@ dpkg-deb --build --root-owner-group "$root" "/tmp/$1.deb" >/dev/null
 exec dpkg --install "/tmp/$1.deb""#;
 
 fn brings_its_user(node: &Node, package: &str, state: &str) -> Verdict {
-    check::status(&format!("{state}: installing {package}"), &node.sh(BUILD, &[package])?, 0)?;
+    let output = node.sh(BUILD, &[package])?;
+    check::status(&format!("{state}: installing {package}"), &output, 0)?;
+    let said = format!("{}{}", output.stdout, output.stderr);
+    check::that(state == OUTAGE || !said.contains("Unexpected failure"), || format!("{state}: {said}"))?;
     let user = check::text(state, node.run(&["getent", "passwd", package])?)?;
     check::holds(&format!("{state}: {package}"), &user, &format!("/var/lib/{package}"))?;
     let uid: u32 = user.split(':').nth(2).and_then(|uid| uid.parse().ok()).ok_or_else(|| format!("no uid: {user}"))?;
