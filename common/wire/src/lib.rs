@@ -13,13 +13,12 @@
 //! | [`guard`] | names and ids that cannot be ours, decided without any call |
 //! | [`ranges`] | the id ranges that the root-owned configuration grants |
 //! | [`local`] | who stands in `/etc/passwd` and `/etc/group` |
+//! | [`cache_map`] | answers in shared memory: their layout and reader |
 //! | [`paths`] | sockets and files, as installed |
-//!
-//! The reader of the shared cache (`/run/entra/cache.map`) will stand beside these as `cache_map`; until it does, every
-//! lookup that the guard lets through asks the socket.
 
 #![deny(unsafe_code)]
 
+pub mod cache_map;
 pub mod client;
 pub mod codec;
 pub mod guard;

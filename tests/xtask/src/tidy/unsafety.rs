@@ -5,9 +5,12 @@ use super::{Finding, Text};
 
 /// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
 /// of these.
-const PLACES: [&str; 23] = [
+const PLACES: [&str; 25] = [
     // Peer credentials, descriptors in messages, deadlines on connect.
     "common/wire/src/socket.rs",
+    // The shared cache: mapped memory, in the modules and in the daemon.
+    "common/wire/src/cache_map/mapping.rs",
+    "common/core/src/cache/region.rs",
     // MIT libkrb5 and its GSSAPI.
     "common/krb5/src/",
     // The C ABI.
