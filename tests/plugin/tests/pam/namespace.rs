@@ -5,10 +5,11 @@
 
 use std::ffi::CString;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 use std::sync::mpsc::Receiver;
+
+use entra_plugin_tests::modules;
 
 use crate::memory;
 
@@ -32,14 +33,13 @@ pub fn inside(test: &str, others: Option<&str>, body: impl FnOnce(&Inside)) {
         body(&Inside::enter());
         return;
     }
-    let module = module();
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "--"]).args(memory::words());
     command
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(INSIDE, test);
-    command.env("ENTRA_PAM_MODULE", module);
+    command.env("ENTRA_PAM_MODULE", modules::built().join("libpam_entra.so"));
     let lines = others.map(|lines| {
         let path = std::env::temp_dir().join(format!("entra-pam-{}-{test}", std::process::id()));
         std::fs::write(&path, lines).unwrap();
@@ -122,22 +122,6 @@ fn collect_log() -> Receiver<String> {
         }
     });
     receiver
-}
-
-/// The module, built by the same profile as this test.
-fn module() -> &'static Path {
-    static MODULE: OnceLock<PathBuf> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        let exe = std::env::current_exe().unwrap();
-        let profile = exe.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "pam_entra", "--target-dir"]).arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success(), "pam_entra does not build");
-        profile.join("libpam_entra.so")
-    })
 }
 
 fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong) {
