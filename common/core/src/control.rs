@@ -158,7 +158,7 @@ pub struct UserView {
     pub uid: u32,
     /// Primary gid.
     pub gid: u32,
-    /// Display name.
+    /// Real name.
     pub gecos: String,
     /// Home directory.
     pub home: String,

@@ -69,7 +69,7 @@ impl<'a> Request<'a> {
 pub struct Passwd<'a> {
     /// Canonical login name.
     pub name: &'a [u8],
-    /// Display name.
+    /// Real name.
     pub gecos: &'a [u8],
     /// Home directory.
     pub home: &'a [u8],

@@ -45,7 +45,7 @@ impl Lookup {
             uid,
             gid: if config.primary_group == PrimaryGroup::UserPrivate { uid } else { gid },
             primary_group,
-            gecos: one_field(&entry.display_name),
+            gecos: one_field(&entry.gecos),
             shell: config.shell.clone(),
             state: entry.state,
             sid,

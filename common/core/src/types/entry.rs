@@ -26,8 +26,8 @@ pub struct UserEntry {
     pub sam: String,
     /// userPrincipalName, where set.
     pub upn: Option<String>,
-    /// displayName, else cn.
-    pub display_name: String,
+    /// The attribute `gecos`, else `name` (the relative name), as SSSD fills the field for Active Directory.
+    pub gecos: String,
     /// primaryGroupID: a RID of the user's own domain.
     pub primary_group_rid: u32,
     /// uidNumber and gidNumber, read only for the mapping `rfc2307`.

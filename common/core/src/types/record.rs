@@ -30,7 +30,7 @@ pub struct UserRecord {
     pub gid: u32,
     /// SID of the primary group.
     pub primary_group: Sid,
-    /// Display name.
+    /// Real name.
     pub gecos: String,
     /// Home directory, template filled in.
     pub home: String,

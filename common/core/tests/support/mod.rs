@@ -56,7 +56,7 @@ impl FakeDirectory {
             dn: format!("CN={sam}"),
             sam: sam.into(),
             upn: upn.map(Into::into),
-            display_name: format!("{sam} Example"),
+            gecos: format!("{sam} Example"),
             primary_group_rid: 513,
             posix: None,
             state: AccountState { control: 0x200, password_last_set: 1, ..AccountState::default() },

@@ -13,8 +13,8 @@ pub(super) const USER: &[&str] = &[
     "objectGUID",
     "sAMAccountName",
     "userPrincipalName",
-    "displayName",
-    "cn",
+    "gecos",
+    "name",
     "primaryGroupID",
     "userAccountControl",
     "msDS-User-Account-Control-Computed",
@@ -90,7 +90,7 @@ impl Raw {
             dn: self.dn.clone(),
             sam: self.text("sAMAccountName")?.to_owned(),
             upn: self.text("userPrincipalName").map(str::to_owned),
-            display_name: self.text("displayName").or_else(|| self.text("cn")).unwrap_or_default().to_owned(),
+            gecos: self.text("gecos").or_else(|| self.text("name")).unwrap_or_default().to_owned(),
             primary_group_rid: self.number("primaryGroupID").unwrap_or_default(),
             posix: if posix { self.number("uidNumber").zip(self.number("gidNumber")) } else { None },
             state: AccountState {
@@ -173,7 +173,7 @@ pub(super) mod tests {
                 ("objectGUID", &[&[0x80; 16]]),
                 ("samaccountname", &[b"Alice"]),
                 ("userPrincipalName", &[b"alice@contoso.com"]),
-                ("cn", &["Alice Ångström".as_bytes()]),
+                ("name", &["Alice Ångström".as_bytes()]),
                 ("primaryGroupID", &[b"513"]),
                 ("userAccountControl", &[b"514"]),
                 ("msDS-User-Account-Control-Computed", &[b"-2147483632"]),
@@ -190,7 +190,7 @@ pub(super) mod tests {
         let Some(Entry::User(user)) = person(&[b"top", b"person", b"user"]).classify(false) else { panic!("a user") };
         assert_eq!(user.sid.as_ref().map(ToString::to_string).as_deref(), Some("S-1-5-21-1-2-3-1103"));
         assert_eq!((user.sam.as_str(), user.upn.as_deref()), ("Alice", Some("alice@contoso.com")));
-        assert_eq!((user.display_name.as_str(), user.primary_group_rid), ("Alice Ångström", 513));
+        assert_eq!((user.gecos.as_str(), user.primary_group_rid), ("Alice Ångström", 513));
         assert_eq!((user.guid.len(), user.posix), (16, None));
         assert_eq!((user.state.control, user.state.computed), (514, 0x8000_0010));
         assert_eq!((user.state.account_expires, user.state.password_last_set), (i64::MAX, 0));

@@ -12,6 +12,8 @@ mod outage;
 mod packages;
 mod programs;
 mod sysusers;
+mod parity;
+mod parity_answers;
 
 use crate::Case;
 
@@ -25,6 +27,7 @@ pub fn all() -> Vec<Case> {
         join::CASES,
         join_undo::CASES,
         names::CASES,
+        parity::CASES,
         groups::CASES,
         login::CASES,
         programs::CASES,
