@@ -85,10 +85,10 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.string()?).map_err(|_| CodecError::Malformed)
     }
 
-    /// An enumeration's cursor.
+    /// An enumeration's cursor: any bytes, NUL too.
     pub fn cursor(&mut self) -> Result<&'a [u8], CodecError> {
-        let bytes = self.string()?;
-        if bytes.len() > MAX_CURSOR { Err(CodecError::TooLong) } else { Ok(bytes) }
+        let length = usize::from(self.u16()?);
+        if length > MAX_CURSOR { Err(CodecError::TooLong) } else { self.bytes(length) }
     }
 
     /// The count of a list whose elements take at least `least` bytes each: refuses a count that the rest of the body
@@ -160,6 +160,14 @@ impl Writer {
         self.raw(&bytes[..end])
     }
 
+    /// Appends an enumeration's cursor. One that is longer than [`MAX_CURSOR`], which nobody makes, ends the
+    /// enumeration.
+    pub fn cursor(&mut self, bytes: &[u8]) -> &mut Self {
+        let bytes = if bytes.len() > MAX_CURSOR { &[] } else { bytes };
+        self.u16(bytes.len() as u16);
+        self.raw(bytes)
+    }
+
     /// Appends the count of a list.
     pub fn count(&mut self, count: usize) -> &mut Self {
         self.u32(u32::try_from(count).unwrap_or(u32::MAX))
@@ -194,6 +202,16 @@ mod tests {
             prop_assert_eq!(reader.request_head(), Ok(Op::PasswdByName));
             prop_assert_eq!(reader.string(), Ok(&bytes[..]));
             prop_assert_eq!(reader.u32(), Ok(number));
+            prop_assert_eq!(reader.end(), Ok(()));
+        }
+
+        #[test]
+        fn a_cursor_comes_back_as_written(bytes in prop::collection::vec(any::<u8>(), 0..=MAX_CURSOR)) {
+            let mut writer = Writer::reply(Status::Ok);
+            writer.cursor(&bytes);
+            let frame = writer.finish();
+            let mut reader = Reader::new(&frame[8..]);
+            prop_assert_eq!(reader.cursor(), Ok(&bytes[..]));
             prop_assert_eq!(reader.end(), Ok(()));
         }
 

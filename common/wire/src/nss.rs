@@ -46,19 +46,19 @@ impl<'a> Request<'a> {
 
     /// The request as a frame.
     pub fn encode(&self) -> Vec<u8> {
-        let (op, argument) = match self {
-            Self::PasswdByName(name) => (Op::PasswdByName, Err(name)),
-            Self::PasswdByUid(id) => (Op::PasswdByUid, Ok(id)),
-            Self::GroupByName(name) => (Op::GroupByName, Err(name)),
-            Self::GroupByGid(id) => (Op::GroupByGid, Ok(id)),
-            Self::Initgroups(name) => (Op::Initgroups, Err(name)),
-            Self::PasswdList(cursor) => (Op::PasswdList, Err(cursor)),
-            Self::GroupList(cursor) => (Op::GroupList, Err(cursor)),
-        };
-        let mut writer = Writer::request(op);
-        match argument {
-            Ok(id) => writer.u32(*id),
-            Err(text) => writer.string(text),
+        let mut writer = Writer::request(match self {
+            Self::PasswdByName(_) => Op::PasswdByName,
+            Self::PasswdByUid(_) => Op::PasswdByUid,
+            Self::GroupByName(_) => Op::GroupByName,
+            Self::GroupByGid(_) => Op::GroupByGid,
+            Self::Initgroups(_) => Op::Initgroups,
+            Self::PasswdList(_) => Op::PasswdList,
+            Self::GroupList(_) => Op::GroupList,
+        });
+        match self {
+            Self::PasswdByName(name) | Self::GroupByName(name) | Self::Initgroups(name) => writer.string(name),
+            Self::PasswdByUid(id) | Self::GroupByGid(id) => writer.u32(*id),
+            Self::PasswdList(cursor) | Self::GroupList(cursor) => writer.cursor(cursor),
         };
         writer.finish()
     }

@@ -11,7 +11,7 @@
 //!
 //! string    = length:u16 byte*                 no NUL inside
 //! list<T>   = count:u32 T*
-//! cursor    = string                           opaque, at most 128 bytes; empty = from the start / at the end
+//! cursor    = length:u16 byte*                 opaque, any bytes, at most 128; empty = from the start / at the end
 //!
 //! passwd    = name:string gecos:string home:string shell:string uid:u32 gid:u32
 //! group     = name:string gid:u32 members:list<string>

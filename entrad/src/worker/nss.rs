@@ -72,7 +72,7 @@ impl Service {
     async fn list_users(&self, cursor: &[u8]) -> Result<Writer, Error> {
         let listing = self.lookup.list_users(cursor).await?;
         let mut writer = Writer::reply(Status::Ok);
-        writer.string(&listing.cursor).count(listing.records.len());
+        writer.cursor(&listing.cursor).count(listing.records.len());
         for user in &listing.records {
             passwd(user).write(&mut writer);
         }
@@ -82,7 +82,7 @@ impl Service {
     async fn list_groups(&self, cursor: &[u8]) -> Result<Writer, Error> {
         let listing = self.lookup.list_groups(cursor).await?;
         let mut writer = Writer::reply(Status::Ok);
-        writer.string(&listing.cursor).count(listing.records.len());
+        writer.cursor(&listing.cursor).count(listing.records.len());
         for group in &listing.records {
             let members = self.lookup.cached_members(&group.sid).await;
             let names = members.as_ref().map(|list| list.value.user_names()).unwrap_or_default();

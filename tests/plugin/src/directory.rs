@@ -126,10 +126,11 @@ impl Directory {
 }
 
 fn batch<T>(writer: &mut Writer, cursor: &[u8], all: &[T], write: impl Fn(&T, &mut Writer)) {
-    let from: usize = if cursor.is_empty() { 0 } else { std::str::from_utf8(cursor).unwrap().parse().unwrap() };
+    // Cursors with NULs in them, as the daemon's are.
+    let from = if cursor.is_empty() { 0 } else { usize::from_be_bytes(cursor.try_into().unwrap()) };
     let until = (from + BATCH).min(all.len());
-    let next = if until < all.len() { until.to_string() } else { String::new() };
-    writer.string(next.as_bytes()).count(until - from);
+    let next = if until < all.len() { until.to_be_bytes().to_vec() } else { Vec::new() };
+    writer.cursor(&next).count(until - from);
     for entry in &all[from..until] {
         write(entry, writer);
     }

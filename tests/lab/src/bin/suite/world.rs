@@ -1,11 +1,41 @@
 //! The suite's nodes, and how they come into the state that a case needs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use entra_lab::{Lab, Node, Options, product};
+use serde::Serialize;
 
-use crate::check;
+use crate::check::{self, Verdict};
+
+/// An account that a case adds to the directory for as long as it runs.
+#[derive(Serialize)]
+pub struct Planted {
+    kind: &'static str,
+    name: &'static str,
+    password: &'static str,
+    members: Vec<&'static str>,
+    attributes: BTreeMap<&'static str, &'static str>,
+}
+
+impl Planted {
+    /// A user with this password.
+    pub fn user(name: &'static str, password: &'static str) -> Self {
+        Self { kind: "user", name, password, members: Vec::new(), attributes: BTreeMap::new() }
+    }
+
+    /// A security group with these members.
+    pub fn group(name: &'static str, members: &[&'static str]) -> Self {
+        Self { kind: "group", name, password: "", members: members.to_vec(), attributes: BTreeMap::new() }
+    }
+
+    /// With more attributes.
+    pub fn with(mut self, attributes: &[(&'static str, &'static str)]) -> Self {
+        self.attributes.extend(attributes.iter().copied());
+        self
+    }
+}
 
 /// The lab of the suite.
 pub struct World {
@@ -112,6 +142,22 @@ impl World {
         let filter = format!("(sAMAccountName={name}$)");
         let words = ["ldbsearch", "-H", "/var/lib/samba/private/sam.ldb", &filter, "dn"];
         Ok(self.dc()?.must(&words)?.contains("dn: CN="))
+    }
+
+    /// Runs `work`, with the RIDs of the planted accounts, while the directory holds them.
+    pub fn with_planted(&self, accounts: &[Planted], work: impl FnOnce(&[u32]) -> Verdict) -> Verdict {
+        let list = serde_json::to_vec(accounts).map_err(|error| error.to_string())?;
+        let program = include_str!("../../../data/plant-accounts.py");
+        let change = |verb: &str| -> Result<String, String> {
+            let words = ["/usr/bin/python3", "-c", program, verb];
+            check::text(verb, self.dc()?.run_with(&words, Some(&list), entra_lab::DEFAULT_LIMIT)?)
+        };
+        // What a case that was interrupted left behind.
+        change("delete")?;
+        let rids: Vec<u32> = change("add")?.lines().filter_map(|line| line.parse().ok()).collect();
+        let verdict = check::equal("accounts planted", &rids.len(), &accounts.len()).and_then(|()| work(&rids));
+        change("delete")?;
+        verdict
     }
 
     fn forget_computer(&self, name: &str) -> Result<(), String> {

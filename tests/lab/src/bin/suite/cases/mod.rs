@@ -1,11 +1,13 @@
 //! The cases, one file per part of the product as its user meets it.
 
 mod adapter;
+mod filters;
 mod groups;
 mod join;
 mod join_undo;
 mod lab;
 mod local;
+mod local_wins;
 mod login;
 mod names;
 mod outage;
@@ -14,6 +16,7 @@ mod programs;
 mod sysusers;
 mod parity;
 mod parity_answers;
+mod programs;
 
 use crate::Case;
 
@@ -31,7 +34,9 @@ pub fn all() -> Vec<Case> {
         groups::CASES,
         login::CASES,
         programs::CASES,
+        filters::CASES,
         local::CASES,
+        local_wins::CASES,
         outage::CASES,
     ]
     .concat()

@@ -49,13 +49,16 @@ const KEPT: [Kept; 3] = [
 
 /// The directory as its own database lists it (data/list-accounts.py).
 #[derive(Deserialize)]
-struct Listing {
-    users: Vec<String>,
-    groups: BTreeMap<String, ListedGroup>,
+pub struct Listing {
+    /// Names of all users.
+    pub users: Vec<String>,
+    /// All security groups that have a SID of the domain.
+    pub groups: BTreeMap<String, ListedGroup>,
 }
 
+/// One group.
 #[derive(Deserialize)]
-struct ListedGroup {
+pub struct ListedGroup {
     direct: BTreeSet<String>,
     nested: BTreeSet<String>,
     primary: bool,
@@ -68,7 +71,13 @@ fn everybody(world: &World) -> Verdict {
     answers::forget_all(&reference)?;
     let questions = Questions {
         // 3,200 accounts of one pattern stand beside the users' unit, to fill one group; 2,000 of every kind do.
-        users: listing.users.iter().filter(|name| !name.starts_with("bulk")).cloned().chain(["sssd1$".into()]).collect(),
+        users: listing
+            .users
+            .iter()
+            .filter(|name| !name.starts_with("bulk"))
+            .cloned()
+            .chain(["sssd1$".into()])
+            .collect(),
         // Of a primary group SSSD lists those whom it has met.
         groups: listing.groups.iter().filter(|(_, group)| !group.primary).map(|(name, _)| name.clone()).collect(),
     };
@@ -76,7 +85,8 @@ fn everybody(world: &World) -> Verdict {
         let sssd = scope.spawn(|| answers::collect(&reference, &questions));
         (answers::collect(&node, &questions), sssd.join())
     });
-    let (ours, sssd) = (ours?, sssd.map_err(|_| "the thread that asks SSSD ended")??);
+    let (mut ours, sssd) = (ours?, sssd.map_err(|_| "the thread that asks SSSD ended")??);
+    ours.ask_again(&node, &questions)?;
     for (who, answers) in [("entrad", &ours), ("SSSD", &sssd)] {
         check::that(answers.count() >= LEAST, || {
             format!("{who} gave {} answers that are not empty, fewer than {LEAST}", answers.count())
@@ -105,7 +115,8 @@ fn everybody(world: &World) -> Verdict {
     notices(&ours, &sssd, &listing, found.len())
 }
 
-fn listing(world: &World) -> Result<Listing, String> {
+/// Everybody, as the directory's own database lists them.
+pub fn listing(world: &World) -> Result<Listing, String> {
     let text = world.dc()?.must(&["/usr/bin/python3", "-c", include_str!("../../../../data/list-accounts.py")])?;
     serde_json::from_str(&text).map_err(|error| format!("list-accounts.py: {error}"))
 }
@@ -179,9 +190,7 @@ fn notices(ours: &Answers, sssd: &Answers, listing: &Listing, before: usize) -> 
             *line = line.replace("/bin/bash", "/bin/sh");
             Some(())
         }),
-        ("group team-001", |answers| {
-            answers.groups.get_mut("team-001")?.members.pop_first().map(drop)
-        }),
+        ("group team-001", |answers| answers.groups.get_mut("team-001")?.members.pop_first().map(drop)),
         ("id user0100", |answers| {
             let line = answers.ids.get_mut("user0100")?;
             line.push_str(",674001125(sales (emea))");
