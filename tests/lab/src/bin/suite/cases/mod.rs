@@ -3,6 +3,7 @@
 mod adapter;
 mod filters;
 mod groups;
+mod input;
 mod join;
 mod join_undo;
 mod lab;
@@ -17,6 +18,8 @@ mod sysusers;
 mod parity;
 mod parity_answers;
 mod programs;
+mod proof;
+mod surroundings;
 
 use crate::Case;
 
@@ -33,10 +36,13 @@ pub fn all() -> Vec<Case> {
         parity::CASES,
         groups::CASES,
         login::CASES,
+        proof::CASES,
         programs::CASES,
         filters::CASES,
         local::CASES,
         local_wins::CASES,
+        input::CASES,
+        surroundings::CASES,
         outage::CASES,
     ]
     .concat()
