@@ -1,4 +1,4 @@
-//! Users by every form of their name, by id, and against the reference.
+//! Users by every form of their name and by id.
 
 use entra_lab::accounts::{Account, PEOPLE};
 use entra_lab::{Node, dc};
@@ -11,8 +11,6 @@ pub const CASES: &[Case] = &[
     ("names: every form of every account's name gives the same line", every_form),
     ("names: in any letter case", any_case),
     ("names: by uid", by_uid),
-    ("names: the lines that SSSD gives", as_sssd),
-    ("names: id gives the groups that SSSD gives", groups_as_sssd),
     ("names: unknown names are not found", unknown),
     ("names: entractl knows users by name, id and SID", entractl),
 ];
@@ -58,33 +56,6 @@ fn by_uid(world: &World) -> Verdict {
     })
 }
 
-fn as_sssd(world: &World) -> Verdict {
-    let (node, reference) = (world.joined()?, world.reference()?);
-    each(&PEOPLE, |account| {
-        // The gecos field differs by intent: ours is the displayName, SSSD's the relative name.
-        check::equal(
-            account.sam,
-            &without_gecos(&passwd(&node, account.sam)?),
-            &without_gecos(&passwd(&reference, account.sam)?),
-        )
-    })
-}
-
-fn groups_as_sssd(world: &World) -> Verdict {
-    let (node, reference) = (world.joined()?, world.reference()?);
-    let accounts = ["alice", "many", "nested", "zoë", "o'hara", "backslash", "user0100"];
-    for name in accounts {
-        let ids = |node: &Node| -> Result<Vec<u32>, String> {
-            let output = check::text(&format!("id -G {name}"), node.run(&["id", "-G", name])?)?;
-            let mut ids: Vec<u32> = output.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-            ids.sort_unstable();
-            Ok(ids)
-        };
-        check::equal(&format!("id -G {name}"), &ids(&node)?, &ids(&reference)?)?;
-    }
-    Ok(())
-}
-
 fn unknown(world: &World) -> Verdict {
     let node = world.joined()?;
     for name in
@@ -113,10 +84,6 @@ fn entractl(world: &World) -> Verdict {
 
 fn passwd(node: &Node, name: &str) -> Result<String, String> {
     check::text(&format!("{}: getent passwd '{name}'", node.name()), node.run(&["getent", "passwd", name])?)
-}
-
-fn without_gecos(line: &str) -> String {
-    line.split(':').enumerate().filter(|(place, _)| *place != 4).map(|(_, field)| field).collect::<Vec<_>>().join(":")
 }
 
 /// Asks about every account, and tells all that are wrong rather than the first.
