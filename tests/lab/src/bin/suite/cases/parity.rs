@@ -173,6 +173,8 @@ fn members_are_whole(ours: &Answers, listing: &Listing) -> Verdict {
     let missing: Vec<String> = ours
         .groups
         .iter()
+        // The name sudo is answered by /etc/group.
+        .filter(|(_, group)| group.gid >= entra_lab::dc::FIRST_ID)
         .filter_map(|(name, group)| {
             let lost = listing.groups.get(name)?.direct.difference(&group.members).count();
             (lost > 0).then(|| format!("{name}: {lost}"))
