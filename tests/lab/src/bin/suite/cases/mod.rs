@@ -13,13 +13,12 @@ mod login;
 mod names;
 mod outage;
 mod packages;
-mod programs;
-mod sysusers;
 mod parity;
 mod parity_answers;
 mod programs;
 mod proof;
 mod surroundings;
+mod sysusers;
 
 use crate::Case;
 
