@@ -22,7 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use entra_core::Error;
-use entra_core::auth::{AuthAnswer, AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
+use entra_core::auth::{
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, PasswordPipe,
+};
 use entrad::account::Account;
 use entrad::broker::{self, Channel, Policy, Settings};
 use entrad::privileges;
@@ -36,7 +38,7 @@ const PASSWORD: &str = "Right-Password-1";
 /// A scene: its name, what runs as the worker, and what is checked outside of it.
 type Scene = (&'static str, fn(&Stage));
 
-const SCENES: [Scene; 10] = [
+const SCENES: [Scene; 11] = [
     ("the worker has no right left", no_right_left),
     ("the machine's ticket is the worker's file", machine_ticket),
     ("a wrong password is tried once, with armor", wrong_password),
@@ -46,6 +48,7 @@ const SCENES: [Scene; 10] = [
     ("a flood is bounded, and what fits is served", flood),
     ("requests that the policy does not know are refused", refused),
     ("a verifier knows its password", verifier),
+    ("a password is changed where the old one is right", change),
     ("two helpers at most compute, and hold up nobody else", heavy_helpers),
 ];
 
@@ -62,12 +65,16 @@ fn main() -> ExitCode {
         scene(&Stage { folder: folder.into(), kdc: kdc.parse().unwrap() });
         return ExitCode::SUCCESS;
     }
-    let kdc = TestKdc::start();
+    let mut kdc = TestKdc::start();
+    let kpasswd = kdc.start_kpasswd();
     kdc.add_user("alice", PASSWORD);
+    kdc.add_user("carol", PASSWORD);
+    kdc.kadmin("modprinc -policy strict carol");
     let keytab = kdc.machine_keytab();
     let mut failed = 0;
     for (number, (name, _)) in SCENES.iter().enumerate() {
         let stage = Stage::set(&kdc.path(&format!("stage-{number}")), kdc.address(), &keytab);
+        fs::write(stage.path("kpasswd"), kpasswd.to_string()).unwrap();
         let outcome = Command::new(std::env::current_exe().unwrap())
             .args(["scene", name, stage.folder.to_str().unwrap(), &stage.kdc.to_string()])
             .status()
@@ -150,6 +157,7 @@ impl Stage {
                 gid: PERSON,
                 name: format!("FILE:{}", self.path("home/krb5cc").display()),
             }),
+            require_fast: false,
             timeout: Duration::from_secs(10),
         }
     }
@@ -284,7 +292,7 @@ fn flood(stage: &Stage) {
         let (mut busy, mut late) = (0, 0);
         for one in tries {
             match one.await.unwrap() {
-                Err(Error::Io(_)) => busy += 1,
+                Err(Error::Busy(_)) => busy += 1,
                 Err(Error::Offline(_)) => late += 1,
                 other => panic!("{other:?}"),
             }
@@ -324,6 +332,37 @@ fn verifier(stage: &Stage) {
         assert!(!channel.check_verifier(&verifier, pipe_with("another")).await.unwrap());
         let error = channel.check_verifier("$argon2i$", pipe_with(PASSWORD)).await.unwrap_err();
         assert!(matches!(error, Error::Config(_)), "{error}");
+    });
+}
+
+fn change(stage: &Stage) {
+    // kadmind stands beside the KDC; its address is the stage's.
+    let kpasswd: SocketAddr = fs::read_to_string(stage.path("kpasswd")).unwrap().parse().unwrap();
+    let request = |principal: &str| ChangeRequest {
+        realm: REALM.into(),
+        kdc: stage.kdc,
+        kpasswd,
+        principal: principal.into(),
+        require_fast: false,
+        timeout: Duration::from_secs(10),
+    };
+    Stage::play(stage.settings(), async |channel| {
+        let change = async |old: &str, new: &str| {
+            channel.change_password(request("carol"), pipe_with(old), pipe_with(new)).await.unwrap()
+        };
+        assert_eq!(change("wrong", "New-Password-2").await, ChangeVerdict::WrongPassword);
+        let proof = channel.prove_for_change(request("carol"), pipe_with(PASSWORD)).await.unwrap();
+        assert_eq!(proof, ChangeVerdict::Proven);
+        let refused = change(PASSWORD, "short").await;
+        assert!(matches!(&refused, ChangeVerdict::Refused(words) if words.contains("too short")), "{refused:?}");
+        assert_eq!(change(PASSWORD, "New-Password-2").await, ChangeVerdict::Changed);
+        assert_eq!(change(PASSWORD, "New-Password-3").await, ChangeVerdict::WrongPassword);
+        let required = ChangeRequest { require_fast: true, ..request("carol") };
+        let bare = channel.prove_for_change(required.clone(), pipe_with("New-Password-2")).await.unwrap();
+        assert!(matches!(&bare, ChangeVerdict::Failed(why) if why.contains("FAST")), "{bare:?}");
+        channel.machine_ticket(REALM, stage.kdc).await.unwrap();
+        let armored = channel.prove_for_change(required, pipe_with("New-Password-2")).await.unwrap();
+        assert_eq!(armored, ChangeVerdict::Proven);
     });
 }
 

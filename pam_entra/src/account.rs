@@ -12,7 +12,7 @@ use crate::{decide, ffi, report, request, status};
 pub(crate) fn check(pamh: &mut PamHandle, call: &Call) -> PamResultCode {
     let Ok(user) = decide::user_of_ours(pamh, false) else { return status::NOT_OURS };
     let disallow_null = if call.flags & PAM_DISALLOW_NULL_AUTHTOK == 0 { 0 } else { flags::DISALLOW_NULL };
-    let mut outcome = request::ask(pamh, Op::Account, &user, disallow_null, None);
+    let mut outcome = request::ask(pamh, Op::Account, &user, disallow_null, &[]);
     // Authentication let an expired password through because this group would stop it: it does, whatever the daemon
     // remembers of that login.
     if outcome.code == Code::Success && ffi::must_change(pamh, &user) {

@@ -12,7 +12,7 @@ use crate::report::AUTHENTICATION;
 use crate::{authtok, decide, ffi, report, request, status};
 
 /// How long libpam shall wait after a wrong password, as pam_unix has it: guessing costs time.
-const GUESS_DELAY: Duration = Duration::from_secs(2);
+pub(crate) const GUESS_DELAY: Duration = Duration::from_secs(2);
 
 /// `pam_sm_authenticate`. PAM_USER stays as it was typed: sshd, login and sudo refuse a name that changes.
 pub(crate) fn authenticate(pamh: &mut PamHandle, call: &Call) -> PamResultCode {
@@ -33,7 +33,7 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, call: &Call) -> PamResultCode {
         return status::BAD_PASSWORD;
     }
     let disallow_null = if call.flags & PAM_DISALLOW_NULL_AUTHTOK == 0 { 0 } else { flags::DISALLOW_NULL };
-    let outcome = request::ask(pamh, Op::Authenticate, &user, disallow_null, Some(password.as_bytes()));
+    let outcome = request::ask(pamh, Op::Authenticate, &user, disallow_null, &[password.as_bytes()]);
     drop(password);
     match outcome.code {
         Code::WrongPassword | Code::MaxTries => ffi::fail_delay(pamh, GUESS_DELAY),
@@ -49,7 +49,7 @@ pub(crate) fn set_credentials(pamh: &mut PamHandle, call: &Call) -> PamResultCod
     let Ok(user) = decide::user_of_ours(pamh, false) else { return status::NOT_OURS };
     // Without a flag PAM_ESTABLISH_CRED is meant (pam_setcred(3)).
     let wanted = if call.flags & PAM_DELETE_CRED == 0 { flags::CRED_ESTABLISH } else { flags::CRED_DELETE };
-    let outcome = request::ask(pamh, Op::SetCred, &user, wanted, None);
+    let outcome = request::ask(pamh, Op::SetCred, &user, wanted, &[]);
     report::outcome(pamh, call, "credentials", &user, &outcome);
     status::of_credentials(outcome.code)
 }

@@ -7,8 +7,12 @@ use pam::module::PamHandle;
 
 /// `PAM_AUTHTOK` of `<security/_pam_types.h>`.
 const AUTHTOK: c_int = 6;
+/// `PAM_OLDAUTHTOK`.
+const OLD_AUTHTOK: c_int = 7;
 /// Name of the note under which [`note_must_change`] files its user.
 const MUST_CHANGE: &str = "pam_entra_must_change";
+/// Name of the note of [`note_unexpired`].
+const UNEXPIRED: &str = "pam_entra_unexpired";
 
 #[link(name = "pam")]
 unsafe extern "C" {
@@ -22,11 +26,20 @@ unsafe extern "C" {
 ///
 /// A password with a NUL inside is cut there, as every C string is; the conversation gives none.
 pub(crate) fn set_authtok(pamh: &mut PamHandle, password: &[u8]) {
-    let mut text = Vec::with_capacity(password.len() + 1);
-    text.extend_from_slice(password);
+    set_secret(pamh, AUTHTOK, password);
+}
+
+/// Leaves the password that is to be changed (PAM_OLDAUTHTOK), as [`set_authtok`] does.
+pub(crate) fn set_old_authtok(pamh: &mut PamHandle, password: &[u8]) {
+    set_secret(pamh, OLD_AUTHTOK, password);
+}
+
+fn set_secret(pamh: &mut PamHandle, item: c_int, secret: &[u8]) {
+    let mut text = Vec::with_capacity(secret.len() + 1);
+    text.extend_from_slice(secret);
     text.push(0);
     // SAFETY: `text` is a C string that lives through the call; libpam copies it.
-    unsafe { pam_set_item(pamh, AUTHTOK, text.as_ptr().cast()) };
+    unsafe { pam_set_item(pamh, item, text.as_ptr().cast()) };
     // SAFETY: the bytes are ours and as many as said; unlike a plain store, the call is not optimised away.
     unsafe { libc::explicit_bzero(text.as_mut_ptr().cast(), text.len()) };
 }
@@ -54,13 +67,31 @@ pub(crate) fn log(pamh: &PamHandle, priority: c_int, line: &str) {
 
 /// Remembers, for this PAM transaction, that `user` proved a password that must be changed; `None` forgets it.
 pub(crate) fn note_must_change(pamh: &mut PamHandle, user: Option<&str>) {
-    // Without memory for the note the account group still has the daemon's own answer.
-    let _ = pamh.set_data::<Option<String>>(MUST_CHANGE, Box::new(user.map(str::to_owned)));
+    note(pamh, MUST_CHANGE, user);
 }
 
 /// Whether [`note_must_change`] was told about `user` last.
 pub(crate) fn must_change(pamh: &PamHandle, user: &str) -> bool {
-    // SAFETY: only `note_must_change` files something under this name, and always this type.
-    let note = unsafe { pamh.get_data::<Option<String>>(MUST_CHANGE) };
+    is_noted(pamh, MUST_CHANGE, user)
+}
+
+/// Remembers, for this PAM transaction, that the password of `user` need not be changed; `None` forgets it.
+pub(crate) fn note_unexpired(pamh: &mut PamHandle, user: Option<&str>) {
+    note(pamh, UNEXPIRED, user);
+}
+
+/// Whether [`note_unexpired`] was told about `user` last.
+pub(crate) fn unexpired(pamh: &PamHandle, user: &str) -> bool {
+    is_noted(pamh, UNEXPIRED, user)
+}
+
+fn note(pamh: &mut PamHandle, name: &str, user: Option<&str>) {
+    // Without memory for the note the daemon's own answers have to do.
+    let _ = pamh.set_data::<Option<String>>(name, Box::new(user.map(str::to_owned)));
+}
+
+fn is_noted(pamh: &PamHandle, name: &str, user: &str) -> bool {
+    // SAFETY: only `note` files something under these names, and always this type.
+    let note = unsafe { pamh.get_data::<Option<String>>(name) };
     note.is_ok_and(|noted| noted.as_deref() == Some(user))
 }

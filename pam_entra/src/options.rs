@@ -24,7 +24,8 @@ impl Call {
     ///
     /// Three are accepted without effect of their own: `try_first_pass` is what happens anyway (a password that is
     /// there is taken, else asked for), `forward_pass` likewise (a password that was asked for is always left for the
-    /// modules behind), and `use_authtok` concerns a change of password, which never prompts.
+    /// modules behind), and `use_authtok` too: a new password that a module before this one asked for is always the one
+    /// that is taken, and where there is none (pam_unix asks only for its own users) it is asked for.
     pub(crate) fn new(args: &[&CStr], flags: PamFlag) -> Self {
         let mut call = Self { flags, quiet: flags & PAM_SILENT != 0, ..Self::default() };
         for arg in args {

@@ -16,6 +16,8 @@ use crate::authtok;
 /// Longest wait for an authentication. The daemon gives a KDC and the checks behind it less than this; sshd's
 /// LoginGraceTime (120 s) and the patience of a person at a prompt lie well above.
 const AUTHENTICATION: Duration = Duration::from_secs(15);
+/// Longest wait for a password to be proven and changed: two exchanges with the KDC more than a login has.
+const CHANGE: Duration = Duration::from_secs(35);
 /// Longest wait for any other answer: it comes from the daemon's memory or from one search in the directory.
 const OTHERS: Duration = Duration::from_secs(5);
 /// Longest answer, in bytes: two sentences and a few variables.
@@ -23,17 +25,29 @@ const MAX_ANSWER: usize = 16 * 1024;
 /// Longest service, host or terminal that is sent, in bytes; the rest is cut.
 const MAX_DETAIL: usize = 1024;
 
-/// Asks `op` about `user`; `flags` as in [`entra_wire::pam::flags`]. `password` goes beside the request, in a stream.
-pub(crate) fn ask(pamh: &PamHandle, op: Op, user: &str, flags: u32, password: Option<&[u8]>) -> Outcome {
-    let Ok(stream) = password.map(authtok::stream_of).transpose() else { return of_trouble(CallError::Resources) };
+/// Asks `op` about `user`; `flags` as in [`entra_wire::pam::flags`]. The passwords go beside the request, each in a
+/// stream.
+pub(crate) fn ask(pamh: &PamHandle, op: Op, user: &str, flags: u32, passwords: &[&[u8]]) -> Outcome {
+    let streams: std::io::Result<Vec<OwnedFd>> =
+        passwords.iter().map(|password| authtok::stream_of(password)).collect();
+    let Ok(streams) = streams else { return of_trouble(CallError::Resources) };
     let (service, rhost, tty) = (
         detail(pamh.get_item::<Service>().ok().flatten()),
         detail(pamh.get_item::<RHost>().ok().flatten()),
         detail(pamh.get_item::<Tty>().ok().flatten()),
     );
     let frame = Context { user, service: &service, rhost: &rhost, tty: &tty, flags }.encode(op);
-    let timeout = if op == Op::Authenticate { AUTHENTICATION } else { OTHERS };
-    let mut outcome = exchange(&frame, stream.as_ref(), timeout).unwrap_or_else(of_trouble);
+    let timeout = match op {
+        Op::Change => CHANGE,
+        Op::Authenticate => AUTHENTICATION,
+        _ if !passwords.is_empty() => AUTHENTICATION,
+        _ => OTHERS,
+    };
+    let mut outcome = exchange(&frame, &streams, timeout).unwrap_or_else(|error| match (op, error) {
+        // The daemon had the request, or may have had it.
+        (Op::Change, CallError::TimedOut | CallError::Broken) => changed_or_not(),
+        _ => of_trouble(error),
+    });
     if outcome.code == Code::Unavailable && matches!(op, Op::SetCred | Op::OpenSession | Op::CloseSession) {
         // Whether to let the person in was decided before: there is nothing to tell, and cron mails what it is told.
         outcome.message.clear();
@@ -55,8 +69,8 @@ pub(crate) fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-fn exchange(frame: &[u8], password: Option<&OwnedFd>, timeout: Duration) -> Result<Outcome, CallError> {
-    let fds: Vec<BorrowedFd<'_>> = password.map(AsFd::as_fd).into_iter().collect();
+fn exchange(frame: &[u8], passwords: &[OwnedFd], timeout: Duration) -> Result<Outcome, CallError> {
+    let fds: Vec<BorrowedFd<'_>> = passwords.iter().map(AsFd::as_fd).collect();
     let mut reply = Vec::new();
     client::call(paths::PAM_SOCKET.as_ref(), Trust::Root, frame, &fds, MAX_ANSWER, timeout, &mut reply)?;
     let (status, mut payload) = client::open_reply(&reply)?;
@@ -78,6 +92,16 @@ fn of_trouble(error: CallError) -> Outcome {
         CallError::Broken => "daemon-broke-off",
         CallError::Resources => "no-descriptors-or-memory",
     })
+}
+
+fn changed_or_not() -> Outcome {
+    Outcome {
+        reason: "change-unknown".to_owned(),
+        message: "It is not known whether your password was changed: no answer came. Try the new password first, then \
+                  the old one."
+            .to_owned(),
+        ..Outcome::bare(Code::Failed)
+    }
 }
 
 fn unavailable(reason: &str) -> Outcome {

@@ -22,7 +22,7 @@ pub(crate) fn close(pamh: &mut PamHandle, call: &Call) -> PamResultCode {
 
 fn tell(pamh: &mut PamHandle, call: &Call, op: Op, what: &str) -> PamResultCode {
     let Ok(user) = decide::user_of_ours(pamh, false) else { return status::NOT_OURS };
-    let outcome = request::ask(pamh, op, &user, 0, None);
+    let outcome = request::ask(pamh, op, &user, 0, &[]);
     report::outcome(pamh, call, what, &user, &outcome);
     status::of_session(outcome.code)
 }

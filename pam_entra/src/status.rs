@@ -11,6 +11,10 @@ pub(crate) const BAD_PASSWORD: PamResultCode = PamResultCode::PAM_AUTH_ERR;
 pub(crate) const NO_CONVERSATION: PamResultCode = PamResultCode::PAM_CONV_ERR;
 /// The password was not changed.
 pub(crate) const NOT_CHANGED: PamResultCode = PamResultCode::PAM_AUTHTOK_ERR;
+/// The old password is not there.
+pub(crate) const NO_OLD_PASSWORD: PamResultCode = PamResultCode::PAM_AUTHTOK_RECOVERY_ERR;
+/// Only an expired password was to be changed, and this one has not expired (as pam_unix answers).
+pub(crate) const UNCHANGED_AS_ASKED: PamResultCode = PamResultCode::PAM_SUCCESS;
 
 /// `pam_sm_authenticate`.
 ///
@@ -60,9 +64,12 @@ pub(crate) fn of_session(code: Code) -> PamResultCode {
     }
 }
 
-/// `pam_sm_chauthtok`. Never success: see [`crate::password`].
+/// `pam_sm_chauthtok`.
 pub(crate) fn of_change(code: Code) -> PamResultCode {
     match code {
+        Code::Success => PamResultCode::PAM_SUCCESS,
+        Code::WrongPassword => PamResultCode::PAM_AUTH_ERR,
+        Code::MaxTries => PamResultCode::PAM_MAXTRIES,
         Code::UnknownUser => PamResultCode::PAM_USER_UNKNOWN,
         Code::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
         Code::Denied | Code::AccountExpired => PamResultCode::PAM_PERM_DENIED,

@@ -61,6 +61,11 @@ impl Error {
         u32::try_from(number).ok().filter(|number| *number < 128)
     }
 
+    /// FAST is required, and there is no machine ticket to armor with.
+    pub fn without_armor() -> Self {
+        Self::ours(Kind::NoFast, "FAST is required, and this machine has no ticket to armor the request with")
+    }
+
     /// A failure that libkrb5 did not report.
     pub(crate) fn ours(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, code: 0, message: message.into() }

@@ -19,7 +19,7 @@ macro_rules! opaque {
     )*};
 }
 
-opaque!(Context ProfileHandle Principal InitOptions InitCreds TicketCreds AuthContext Ccache Keytab Pac Address);
+opaque!(Context ProfileHandle Principal InitOptions InitCreds TicketCreds AuthContext Ccache Keytab Pac ApRepPart);
 
 #[allow(clippy::struct_field_names)] // krb5.h calls it so
 #[repr(C)]
@@ -37,6 +37,14 @@ impl Data {
 pub struct Keyblock {
     pub magic: i32,
     pub enctype: i32,
+    pub length: c_uint,
+    pub contents: *mut u8,
+}
+
+#[repr(C)]
+pub struct Address {
+    pub magic: i32,
+    pub kind: i32,
     pub length: c_uint,
     pub contents: *mut u8,
 }
@@ -162,6 +170,10 @@ pub const PARSE_REQUIRE_REALM: c_int = 0x2;
 pub const PARSE_ENTERPRISE: c_int = 0x4;
 pub const STEP_CONTINUE: c_uint = 0x1;
 pub const FAST_REQUIRED: i32 = 0x1;
+pub const AP_OPTS_USE_SUBKEY: i32 = 0x4;
+pub const AUTH_CONTEXT_DO_SEQUENCE: i32 = 0x4;
+pub const ADDRTYPE_INET: i32 = 2;
+pub const ADDRTYPE_INET6: i32 = 24;
 pub const AUTHDATA_WIN2K_PAC: i32 = 128;
 pub const PAC_LOGON_INFO: u32 = 1;
 
@@ -309,6 +321,39 @@ unsafe extern "C" {
         creds: *mut Creds,
         output: *mut Data,
     ) -> Code;
+    pub fn krb5_auth_con_setaddrs(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        local: *mut Address,
+        remote: *mut Address,
+    ) -> Code;
+    pub fn krb5_auth_con_getsendsubkey(context: *mut Context, auth: *mut AuthContext, key: *mut *mut Keyblock) -> Code;
+    pub fn krb5_auth_con_setrecvsubkey(context: *mut Context, auth: *mut AuthContext, key: *mut Keyblock) -> Code;
+    pub fn krb5_free_keyblock(context: *mut Context, key: *mut Keyblock);
+    pub fn krb5_mk_priv(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        plain: *const Data,
+        output: *mut Data,
+        replay: *mut c_void,
+    ) -> Code;
+    pub fn krb5_rd_priv(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        input: *const Data,
+        plain: *mut Data,
+        replay: *mut c_void,
+    ) -> Code;
+    pub fn krb5_rd_rep(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        input: *const Data,
+        part: *mut *mut ApRepPart,
+    ) -> Code;
+    pub fn krb5_free_ap_rep_enc_part(context: *mut Context, part: *mut ApRepPart);
+    pub fn krb5_rd_error(context: *mut Context, input: *const Data, error: *mut *mut KrbError) -> Code;
+    pub fn krb5_chpw_message(context: *mut Context, server: *const Data, text: *mut *mut c_char) -> Code;
+    pub fn krb5_free_string(context: *mut Context, text: *mut c_char);
     pub fn krb5_rd_req(
         context: *mut Context,
         auth: *mut *mut AuthContext,

@@ -9,6 +9,7 @@
 //! | [`profile`] | the configuration's text |
 //! | `context`, `principal`, `password`, `keytab`, `ccache` | libkrb5's objects, owned |
 //! | `initial`, `service` | AS and TGS exchange, step by step; `transport` carries them |
+//! | `change` | a new password, sent to one kpasswd server |
 //! | `verify`, [`pac`] | proof of the KDC by the machine's keytab; the account's SID from the PAC |
 //! | [`gss`] | GSSAPI's initiator and sealed context, for LDAP |
 //! | `simple` | whole jobs in one call, for `entractl` |
@@ -17,6 +18,8 @@
 
 #[allow(unsafe_code)] // FFI edge
 mod ccache;
+#[allow(unsafe_code)] // FFI edge
+mod change;
 #[allow(unsafe_code)] // FFI edge
 mod context;
 mod error;
@@ -43,6 +46,7 @@ mod transport;
 mod verify;
 
 pub use ccache::{Ccache, Credentials};
+pub use change::{ChangeAnswer, ChangeError, change_password};
 pub use context::Context;
 pub use error::{Error, Kind};
 pub use initial::{Armor, InitialRequest, Secret, initial};

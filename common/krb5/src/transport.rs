@@ -2,7 +2,7 @@
 //! and wait as it likes.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind};
@@ -16,23 +16,58 @@ const MAX_REPLY: usize = 1024 * 1024;
 /// [`Kind::Unreachable`] when the KDC does not take the connection or closes it, [`Kind::TimedOut`] at the deadline,
 /// [`Kind::BadReply`] for a length that no reply has.
 pub(crate) fn exchange(kdc: SocketAddr, request: &[u8], deadline: Instant) -> Result<Vec<u8>, Error> {
-    let length = u32::try_from(request.len()).map_err(|_| Error::ours(Kind::Other, "request too long for TCP"))?;
-    let mut stream = TcpStream::connect_timeout(&kdc, left(kdc, deadline)?).map_err(|error| failed(kdc, &error))?;
-    // The prefix and the message leave in one segment anyway; what is saved is the wait for the last one's ACK.
-    let _ = stream.set_nodelay(true);
-    let mut message = Vec::with_capacity(4 + request.len());
-    message.extend_from_slice(&length.to_be_bytes());
-    message.extend_from_slice(request);
-    send(&mut stream, kdc, &message, deadline)?;
-    let mut prefix = [0; 4];
-    receive(&mut stream, kdc, &mut prefix, deadline)?;
-    let length = u32::from_be_bytes(prefix) as usize;
-    if length == 0 || length > MAX_REPLY {
-        return Err(Error::ours(Kind::BadReply, format!("the KDC {kdc} announced a reply of {length} bytes")));
+    Connection::open(kdc, deadline)?.exchange(request)
+}
+
+/// A connection for one message and its reply. Until [`Connection::exchange`] is called the server has seen nothing.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    server: SocketAddr,
+    deadline: Instant,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// As [`exchange`].
+    pub(crate) fn open(server: SocketAddr, deadline: Instant) -> Result<Self, Error> {
+        let stream = TcpStream::connect_timeout(&server, left(server, deadline)?);
+        let stream = stream.map_err(|error| failed(server, &error))?;
+        // The prefix and the message leave in one segment anyway; what is saved is the wait for the last one's ACK.
+        let _ = stream.set_nodelay(true);
+        Ok(Self { stream, server, deadline })
     }
-    let mut reply = vec![0; length];
-    receive(&mut stream, kdc, &mut reply, deadline)?;
-    Ok(reply)
+
+    /// This side's address.
+    ///
+    /// # Errors
+    /// As [`exchange`].
+    pub(crate) fn local(&self) -> Result<IpAddr, Error> {
+        self.stream.local_addr().map(|local| local.ip()).map_err(|error| failed(self.server, &error))
+    }
+
+    /// Sends the message and waits for the reply.
+    ///
+    /// # Errors
+    /// As [`exchange`]. The server may have acted on the message all the same.
+    pub(crate) fn exchange(mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
+        let (kdc, deadline) = (self.server, self.deadline);
+        let length = u32::try_from(request.len()).map_err(|_| Error::ours(Kind::Other, "request too long for TCP"))?;
+        let mut message = Vec::with_capacity(4 + request.len());
+        message.extend_from_slice(&length.to_be_bytes());
+        message.extend_from_slice(request);
+        send(&mut self.stream, kdc, &message, deadline)?;
+        let mut prefix = [0; 4];
+        receive(&mut self.stream, kdc, &mut prefix, deadline)?;
+        let length = u32::from_be_bytes(prefix) as usize;
+        if length == 0 || length > MAX_REPLY {
+            return Err(Error::ours(Kind::BadReply, format!("the KDC {kdc} announced a reply of {length} bytes")));
+        }
+        let mut reply = vec![0; length];
+        receive(&mut self.stream, kdc, &mut reply, deadline)?;
+        Ok(reply)
+    }
 }
 
 fn send(stream: &mut TcpStream, kdc: SocketAddr, mut bytes: &[u8], deadline: Instant) -> Result<(), Error> {

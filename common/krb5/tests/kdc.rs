@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on says so by a panic.
 
+#[allow(dead_code)] // Shared with other tests, which use more of it.
 mod support;
 
 use std::net::{SocketAddr, TcpListener};

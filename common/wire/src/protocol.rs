@@ -32,6 +32,7 @@
 //!             CLOSE_SESSION  35                context            outcome
 //!             SET_CRED       36                context            outcome
 //!             CHANGE_CHECK   37                context            outcome      may this password be changed here?
+//!                                                                              with 1 descriptor: and is it this one?
 //!             CHANGE         38                context            outcome      with 2 descriptors: old, new password
 //!
 //! context   = user:string service:string rhost:string tty:string flags:u32

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use entra_core::Error;
-use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
+use entra_core::auth::{AuthAnswer, AuthRequest, ChangeRequest, ChangeVerdict, Kdc, MachineTicket, PasswordPipe};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
@@ -58,6 +58,14 @@ impl Channel {
             lost();
         });
         Ok(Self { inner, reader })
+    }
+
+    async fn change(&self, request: Request, passwords: Vec<OwnedFd>) -> Result<ChangeVerdict, Error> {
+        match self.call(&request, passwords).await? {
+            Reply::Change(verdict) => Ok(verdict),
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
+        }
     }
 
     async fn call(&self, request: &Request, passwords: Vec<OwnedFd>) -> Result<Reply, Error> {
@@ -110,6 +118,19 @@ impl Kdc for Channel {
     fn copy(&self, password: PasswordPipe) -> Result<(PasswordPipe, Option<PasswordPipe>), Error> {
         let (password, copy) = copy::of(password.0)?;
         Ok((PasswordPipe(password), copy.map(PasswordPipe)))
+    }
+
+    async fn prove_for_change(&self, request: ChangeRequest, old: PasswordPipe) -> Result<ChangeVerdict, Error> {
+        self.change(Request::ChangePassword { request, change: false }, vec![old.0]).await
+    }
+
+    async fn change_password(
+        &self,
+        request: ChangeRequest,
+        old: PasswordPipe,
+        new: PasswordPipe,
+    ) -> Result<ChangeVerdict, Error> {
+        self.change(Request::ChangePassword { request, change: true }, vec![old.0, new.0]).await
     }
 
     async fn make_verifier(&self, password: PasswordPipe) -> Result<String, Error> {
@@ -204,7 +225,7 @@ fn as_error(failure: Failure) -> Error {
 
 /// Not `Offline`: being flooded is no reason to fall back to what an outage allows.
 fn busy() -> Error {
-    Error::Io("too many logins at once; try again".into())
+    Error::Busy("logins; try again".into())
 }
 
 fn mixed_up() -> Error {

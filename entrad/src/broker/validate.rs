@@ -48,6 +48,12 @@ impl Policy {
                 check_kdc(*kdc)
             }
             Request::Authenticate(request) => self.authenticate(request),
+            Request::ChangePassword { request, .. } => {
+                self.realm(&request.realm)?;
+                check_kdc(request.kdc)?;
+                check_kdc(request.kpasswd)?;
+                check_principal(&request.principal)
+            }
             Request::MakeVerifier { .. } => Ok(()),
             Request::CheckVerifier { verifier, .. } => check_verifier(verifier),
         }
@@ -56,10 +62,7 @@ impl Policy {
     fn authenticate(&self, request: &AuthRequest) -> Result<(), &'static str> {
         self.realm(&request.realm)?;
         check_kdc(request.kdc)?;
-        let principal = &request.principal;
-        if principal.is_empty() || principal.len() > MAX_PRINCIPAL || principal.chars().any(char::is_control) {
-            return Err("a principal that is none");
-        }
+        check_principal(&request.principal)?;
         let sid = &request.expected_sid;
         if !sid.is_of_a_domain() || !sid.domain().is_some_and(|domain| domain.is_of_a_domain()) {
             return Err("a SID that is no account's");
@@ -96,6 +99,13 @@ fn check_kdc(kdc: SocketAddr) -> Result<(), &'static str> {
     Ok(())
 }
 
+fn check_principal(principal: &str) -> Result<(), &'static str> {
+    if principal.is_empty() || principal.len() > MAX_PRINCIPAL || principal.chars().any(char::is_control) {
+        return Err("a principal that is none");
+    }
+    Ok(())
+}
+
 /// The helper reads it as root, if only to compute: nothing but a short text of the right kind gets there.
 fn check_verifier(verifier: &str) -> Result<(), &'static str> {
     let plain = verifier.bytes().all(|byte| byte.is_ascii_graphic());
@@ -109,6 +119,7 @@ fn check_verifier(verifier: &str) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use entra_core::auth::ChangeRequest;
 
     const GOOD_ID: u32 = 674_001_103;
 
@@ -124,6 +135,7 @@ mod tests {
             principal: "alice@contoso.com".into(),
             expected_sid: "S-1-5-21-1-2-3-1103".parse().unwrap(),
             ccache: Some(CcacheTarget { uid: GOOD_ID, gid: GOOD_ID, name: "FILE:/tmp/krb5cc_674001103".into() }),
+            require_fast: false,
             timeout: Duration::from_secs(10),
         }
     }
@@ -205,6 +217,33 @@ mod tests {
         assert_eq!(policy().check(&machine, 0), Ok(()));
         assert!(policy().check(&machine, 1).is_err());
         assert!(policy().check(&Request::Authenticate(login()), 2).is_err());
+    }
+
+    #[test]
+    fn a_change_brings_two_passwords_and_its_check_one() {
+        let request = ChangeRequest {
+            realm: "AADDS.CONTOSO.COM".into(),
+            kdc: "192.0.2.10:88".parse().unwrap(),
+            kpasswd: "192.0.2.10:464".parse().unwrap(),
+            principal: "alice@contoso.com".into(),
+            require_fast: false,
+            timeout: Duration::from_secs(10),
+        };
+        let check = |request: &ChangeRequest, change, passwords| {
+            policy().check(&Request::ChangePassword { request: request.clone(), change }, passwords)
+        };
+        assert_eq!(check(&request, false, 1), Ok(()));
+        assert_eq!(check(&request, true, 2), Ok(()));
+        for (change, passwords) in [(false, 2), (true, 1), (false, 0), (true, 3)] {
+            assert!(check(&request, change, passwords).is_err(), "{change} {passwords}");
+        }
+        for wrong in [
+            ChangeRequest { realm: "OTHER.EXAMPLE".into(), ..request.clone() },
+            ChangeRequest { kpasswd: "0.0.0.0:464".parse().unwrap(), ..request.clone() },
+            ChangeRequest { principal: String::new(), ..request.clone() },
+        ] {
+            assert!(check(&wrong, true, 2).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

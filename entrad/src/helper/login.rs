@@ -1,27 +1,14 @@
 //! `authenticate`: one AS exchange that carries proof of the password, then the proof that the KDC is the real one and
 //! that the ticket is this account's, then the ticket as the person's own file.
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use entra_core::auth::{AuthAnswer, AuthRequest, CcacheTarget, KdcVerdict};
-use entra_krb5::{
-    Armor, Ccache, Context, Credentials, Error, InitialRequest, Keytab, Kind, Password, Principal, Profile, Secret,
-    initial, verify,
-};
+use entra_krb5::{Ccache, Context, Error, Keytab, Kind, Principal, Profile, verify};
 
+use super::attempt::{Attempt, CHANGE_SERVICE, OpenedArmor, Target};
 use super::{Failure, Job, machine_failure, password, ticket_file};
 use crate::privileges;
-
-/// The service whose ticket proves an expired password: it alone is given out for one (RFC 3244, MS-KILE 3.3.5.6.1).
-const CHANGE_SERVICE: &str = "kadmin/changepw";
-/// A machine ticket that ends sooner than this is no armor any more.
-const ARMOR_LEFT: Duration = Duration::from_secs(30);
-/// Longest machine ccache, in bytes.
-const MAX_ARMOR: u64 = 1024 * 1024;
 
 /// An answer, and what went wrong beside it.
 type Answer = (AuthAnswer, Option<String>);
@@ -42,10 +29,11 @@ pub(crate) fn authenticate(job: &Job, request: &AuthRequest, deadline: Instant) 
         Ok(client) => client,
         Err(error) => return Ok(verdict(KdcVerdict::Failed(error.message))),
     };
-    let attempt = Attempt { context: &context, request, client, password, armor, deadline };
+    let target = Target { realm: &request.realm, kdc: request.kdc, require_fast: request.require_fast, deadline };
+    let attempt = Attempt { context: &context, target, client, password, armor };
     let tgt = match attempt.run(None, &ccache) {
         Ok(tgt) => tgt,
-        Err(error) if error.kind == Kind::KeyExpired => return Ok(verdict(attempt.expired())),
+        Err(error) if error.kind == Kind::KeyExpired => return Ok(verdict(expired(&attempt))),
         Err(error) => return Ok(verdict(verdict_of(error))),
     };
     // The password has done its work: no copy of it is left when this process becomes the person.
@@ -72,69 +60,15 @@ fn verdict(verdict: KdcVerdict) -> Answer {
     (AuthAnswer { verdict, ccache: None }, None)
 }
 
-/// One attempt's parts, for the exchange itself and for the question behind an expired password.
-struct Attempt<'c> {
-    context: &'c Context,
-    request: &'c AuthRequest,
-    client: Principal<'c>,
-    password: Password,
-    armor: Option<OpenedArmor>,
-    deadline: Instant,
-}
-
-impl<'c> Attempt<'c> {
-    fn run(&self, service: Option<&str>, ccache: &Ccache<'_>) -> Result<Credentials<'c>, Error> {
-        let armored = self.armor.as_ref().map(|armor| Armor { ccache: &armor.name, required: false });
-        match self.run_with(service, ccache, armored) {
-            // The machine's ticket is of no use to this KDC (its own key was changed, the account made anew): nothing
-            // was judged, and a login needs no armor.
-            Err(error) if armored.is_some() && is_about_armor(&error) => self.run_with(service, ccache, None),
-            outcome => outcome,
-        }
-    }
-
-    fn run_with(
-        &self,
-        service: Option<&str>,
-        ccache: &Ccache<'_>,
-        armor: Option<Armor<'_>>,
-    ) -> Result<Credentials<'c>, Error> {
-        initial(
-            self.context,
-            &InitialRequest {
-                client: &self.client,
-                secret: Secret::Password(&self.password),
-                kdc: self.request.kdc,
-                realm: &self.request.realm,
-                deadline: self.deadline,
-                armor,
-                canonicalize: true,
-                service,
-                ccache: service.is_none().then_some(ccache),
-            },
-        )
-    }
-
-    /// "Expired" says nothing about the password: some KDCs look at the account's state first. Whoever gets a ticket to
-    /// change it knows it.
-    fn expired(&self) -> KdcVerdict {
-        let unused = Ccache::memory(self.context);
-        match unused.and_then(|unused| self.run(Some(CHANGE_SERVICE), &unused)) {
-            Ok(_) => KdcVerdict::PasswordExpired { proven: true },
-            Err(error) if error.kind == Kind::WrongPassword => KdcVerdict::WrongPassword,
-            Err(error) if error.kind == Kind::Revoked => KdcVerdict::Revoked,
-            Err(_) => KdcVerdict::PasswordExpired { proven: false },
-        }
-    }
-}
-
-/// Failures of the armor, before anything inside it was judged: AP errors about the machine's ticket or its encryption
-/// (RFC 4120 7.5.9), KRB_ERR_GENERIC, and what fails on this side. A wrong password is KDC_ERR_PREAUTH_FAILED (24).
-fn is_about_armor(error: &Error) -> bool {
-    match error.kdc_number() {
-        Some(31..=36 | 38..=50 | 60) => true,
-        Some(_) => false,
-        None => matches!(error.kind, Kind::BadReply | Kind::Keytab | Kind::Ccache | Kind::NoFast),
+/// "Expired" says nothing about the password: some KDCs look at the account's state first. Whoever gets a ticket to
+/// change it knows it.
+fn expired(attempt: &Attempt<'_>) -> KdcVerdict {
+    let unused = Ccache::memory(attempt.context);
+    match unused.and_then(|unused| attempt.run(Some(CHANGE_SERVICE), &unused)) {
+        Ok(_) => KdcVerdict::PasswordExpired { proven: true },
+        Err(error) if error.kind == Kind::WrongPassword => KdcVerdict::WrongPassword,
+        Err(error) if error.kind == Kind::Revoked => KdcVerdict::Revoked,
+        Err(_) => KdcVerdict::PasswordExpired { proven: false },
     }
 }
 
@@ -148,26 +82,6 @@ fn verdict_of(error: Error) -> KdcVerdict {
         Kind::Unreachable | Kind::TimedOut => KdcVerdict::Unreachable(error.message),
         Kind::Policy => KdcVerdict::Policy,
         _ => KdcVerdict::Failed(error.message),
-    }
-}
-
-/// The machine's ccache, opened once: what was checked is what is read.
-struct OpenedArmor {
-    name: String,
-    _file: File,
-}
-
-impl OpenedArmor {
-    /// `None` where there is none, or it is not the worker's, or its ticket ends too soon.
-    fn open(context: &Context, path: &Path, worker: u32, realm: &str) -> Option<Self> {
-        let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).ok()?;
-        let meta = file.metadata().ok()?;
-        if !meta.is_file() || meta.uid() != worker || meta.len() > MAX_ARMOR {
-            return None;
-        }
-        let name = format!("FILE:/proc/self/fd/{}", file.as_raw_fd());
-        let end = Ccache::resolve(context, &name).ok()?.tgt_end(realm).ok()??;
-        (end > SystemTime::now() + ARMOR_LEFT).then_some(Self { name, _file: file })
     }
 }
 

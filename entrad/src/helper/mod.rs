@@ -4,6 +4,8 @@
 //! Descriptor 0 gives the [`Job`], 1 takes the [`Reply`], 3 and 4 give passwords. Nothing else is
 //! inherited, nothing is printed, and the answer comes last: whoever reads it may end the process.
 
+mod attempt;
+mod change;
 mod login;
 mod machine;
 #[allow(unsafe_code)] // FFI edge: a descriptor by its number, poll
@@ -43,6 +45,7 @@ fn run(job: &Job) -> Reply {
         Request::Authenticate(request) => {
             login::authenticate(job, request, deadline).map(|(answer, note)| Reply::Authenticated { answer, note })
         }
+        Request::ChangePassword { request, change } => change::run(job, request, *change, deadline).map(Reply::Change),
         Request::MakeVerifier { .. } => verifier::make(job, deadline).map(Reply::Verifier),
         Request::CheckVerifier { verifier, .. } => verifier::check(job, verifier, deadline).map(Reply::Matches),
     };

@@ -13,6 +13,8 @@ use super::Failure;
 
 /// Where the broker puts the pipe of the one password, or of the old one of two.
 const FIRST: RawFd = 3;
+/// Where it puts the new one of two.
+const SECOND: RawFd = 4;
 /// Longest part of a request's time that is spent on waiting for the password to arrive.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -20,6 +22,11 @@ const WAIT: Duration = Duration::from_secs(5);
 /// has a limit.
 pub(crate) fn read(deadline: Instant) -> Result<Password, Failure> {
     Password::new(bytes_of(FIRST, deadline)?).map_err(|error| Failure::Refused(error.message))
+}
+
+/// As [`read`], the new password of two.
+pub(crate) fn read_second(deadline: Instant) -> Result<Password, Failure> {
+    Password::new(bytes_of(SECOND, deadline)?).map_err(|error| Failure::Refused(error.message))
 }
 
 /// As [`read`], the plain bytes, with room for one more.

@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use entra_core::auth::{AuthAnswer, AuthRequest, MachineTicket};
+use entra_core::auth::{AuthAnswer, AuthRequest, ChangeRequest, ChangeVerdict, MachineTicket};
 use serde::{Deserialize, Serialize};
 
-/// The closed set of things that a helper does. `ChangePassword`, `Renew`, `DestroyCcache` and `RotateKeytab` have
-/// their place here.
+/// The closed set of things that a helper does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Get a ticket with the machine keytab, for LDAP and FAST.
@@ -23,6 +22,13 @@ pub enum Request {
     },
     /// Prove a password; it comes through a pipe beside the request.
     Authenticate(AuthRequest),
+    /// Prove the old password with a ticket that lets it be changed, and change it.
+    ChangePassword {
+        /// Whose, and where.
+        request: ChangeRequest,
+        /// Whether the new password comes too; without it the old one is proven only.
+        change: bool,
+    },
     /// Make an Argon2id verifier of a password.
     MakeVerifier {
         /// How long all of it may take.
@@ -45,6 +51,7 @@ impl Request {
                 *timeout
             }
             Self::Authenticate(request) => request.timeout,
+            Self::ChangePassword { request, .. } => request.timeout,
         }
     }
 
@@ -55,6 +62,7 @@ impl Request {
                 *timeout = left;
             }
             Self::Authenticate(request) => request.timeout = left,
+            Self::ChangePassword { request, .. } => request.timeout = left,
         }
     }
 
@@ -63,6 +71,7 @@ impl Request {
         match self {
             Self::MachineTgt { .. } => 0,
             Self::Authenticate(_) | Self::MakeVerifier { .. } | Self::CheckVerifier { .. } => 1,
+            Self::ChangePassword { change, .. } => 1 + usize::from(*change),
         }
     }
 
@@ -97,6 +106,8 @@ pub enum Reply {
         /// What went wrong beside it, for the log: a ccache that could not be written.
         note: Option<String>,
     },
+    /// To [`Request::ChangePassword`].
+    Change(ChangeVerdict),
     /// To [`Request::MakeVerifier`]: a PHC string.
     Verifier(String),
     /// To [`Request::CheckVerifier`]: whether it is this password's.

@@ -37,13 +37,21 @@ impl serve::Service for Service {
         }
         let outcome = match op {
             Op::Authenticate => match descriptors.pop() {
-                Some(pipe) => self.login.authenticate(&context, PasswordPipe(pipe)).await,
-                None => return status_frame(Status::BadRequest),
+                Some(password) if descriptors.is_empty() => {
+                    self.login.authenticate(&context, PasswordPipe(password)).await
+                }
+                _ => return status_frame(Status::BadRequest),
             },
             Op::Account => self.login.account(&context).await,
             Op::OpenSession | Op::SetCred => self.login.session(&context).await,
             Op::CloseSession => Outcome::bare(Code::Success),
-            Op::ChangeCheck | Op::Change => self.login.change_check(&context).await,
+            Op::ChangeCheck if descriptors.len() < 2 => {
+                self.login.change_check(&context, descriptors.pop().map(PasswordPipe)).await
+            }
+            Op::Change => match (descriptors.pop(), descriptors.pop()) {
+                (Some(new), Some(old)) => self.login.change(&context, PasswordPipe(old), PasswordPipe(new)).await,
+                _ => return status_frame(Status::BadRequest),
+            },
             _ => return status_frame(Status::BadRequest),
         };
         outcome.encode()

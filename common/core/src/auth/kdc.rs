@@ -46,8 +46,52 @@ pub struct AuthRequest {
     pub expected_sid: Sid,
     /// Where the ticket goes; `None`: prove the password only.
     pub ccache: Option<CcacheTarget>,
+    /// Fail where the exchange cannot run inside the machine's session with the KDC (FAST, RFC 6113).
+    pub require_fast: bool,
     /// How long all of it may take.
     pub timeout: Duration,
+}
+
+/// A password to be changed, or proven to be the one that may be changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRequest {
+    /// Kerberos realm, upper case.
+    pub realm: String,
+    /// The one KDC to ask.
+    pub kdc: SocketAddr,
+    /// The kpasswd server beside it.
+    pub kpasswd: SocketAddr,
+    /// Principal as an enterprise name.
+    pub principal: String,
+    /// As in [`AuthRequest::require_fast`].
+    pub require_fast: bool,
+    /// How long all of it may take.
+    pub timeout: Duration,
+}
+
+/// What came of a [`ChangeRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChangeVerdict {
+    /// The old password is right; nothing was changed, and nothing was to be.
+    Proven,
+    /// The server says that the new password counts.
+    Changed,
+    /// The old password is wrong.
+    WrongPassword,
+    /// Disabled, expired or locked; the account's LDAP state tells which.
+    Revoked,
+    /// No such principal.
+    UnknownPrincipal,
+    /// The server refused the new password, in its own words.
+    Refused(String),
+    /// The new password was sent and no answer came: either may count.
+    Unknown(String),
+    /// Nothing was sent: no server answered in time.
+    Unreachable(String),
+    /// Clocks differ too much.
+    ClockSkew(String),
+    /// Anything else; nothing was changed.
+    Failed(String),
 }
 
 /// What the KDC's answer proved.
@@ -98,6 +142,24 @@ pub trait Kdc: Send + Sync {
 
     /// Proves a password and writes a ticket.
     async fn authenticate(&self, request: AuthRequest, password: PasswordPipe) -> Result<AuthAnswer, Error>;
+
+    /// Proves a password with a ticket that lets it be changed, also where it has expired. Changes nothing.
+    async fn prove_for_change(&self, request: ChangeRequest, old: PasswordPipe) -> Result<ChangeVerdict, Error> {
+        let (_, _) = (request, old);
+        Err(unserved())
+    }
+
+    /// Changes a password. An error leaves it open whether the new one counts, except [`Error::Busy`] and
+    /// [`Error::Config`]: then nothing was done.
+    async fn change_password(
+        &self,
+        request: ChangeRequest,
+        old: PasswordPipe,
+        new: PasswordPipe,
+    ) -> Result<ChangeVerdict, Error> {
+        let (_, _, _) = (request, old, new);
+        Err(unserved())
+    }
 
     /// The password, and a copy of it for what comes after it was read. Copied by the kernel: this process does not see
     /// it. No copy where it cannot be had, or more may still be written.

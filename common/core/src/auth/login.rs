@@ -1,5 +1,6 @@
 //! One login, phase by phase, as PAM asks for it.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,16 +9,16 @@ use entra_wire::pam::{Code, Context, Outcome};
 use lru::LruCache;
 
 use crate::Error;
-use crate::config::Domain;
+use crate::config::{Domain, Fast, Preset};
 use crate::control::Source;
 use crate::lookup::{Answer, Freshness, Lookup, Query};
 use crate::store::CredentialStore;
 use crate::types::{Sid, UserRecord};
 
-use super::access;
 use super::offline::Offline;
-use super::sentence::Refusal;
-use super::{AuthAnswer, AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
+use super::sentence::{self, Refusal};
+use super::{AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
+use super::{access, change};
 
 /// How long the Kerberos side of one login may take: several round trips of a slow VPN, and less than a person's
 /// patience.
@@ -32,8 +33,8 @@ const MAX_CCACHES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// Logins of one host.
 pub struct Login {
-    lookup: Arc<Lookup>,
-    kdc: Arc<dyn Kdc>,
+    pub(super) lookup: Arc<Lookup>,
+    pub(super) kdc: Arc<dyn Kdc>,
     /// Where each user's newest ticket is. sshd authenticates in a child whose PAM data is lost, so the session phase
     /// asks here.
     ccaches: Mutex<LruCache<u32, String>>,
@@ -59,7 +60,10 @@ impl Login {
     pub async fn authenticate(&self, context: &Context<'_>, password: PasswordPipe) -> Outcome {
         let begun = Instant::now();
         let outcome = match self.known_user(context.user).await {
-            Ok(Some(user)) => self.prove(&user, password, begun).await.unwrap_or_else(Refusal::outcome),
+            Ok(Some(user)) => {
+                let proven = self.prove(&user, password, begun).await;
+                proven.unwrap_or_else(|refusal| self.with_hint(refusal.outcome(), &user.value))
+            }
             Ok(None) => Outcome::bare(Code::UnknownUser),
             Err(refusal) => refusal.outcome(),
         };
@@ -71,8 +75,11 @@ impl Login {
     pub async fn account(&self, context: &Context<'_>) -> Outcome {
         let outcome = match self.known_user(context.user).await {
             Ok(Some(user)) => match self.permit(&user).await {
-                Ok(()) => Outcome::bare(Code::Success),
-                Err(refusal) => refusal.outcome(),
+                Ok(()) => Outcome {
+                    message: self.expiry_warning(&user, context).unwrap_or_default(),
+                    ..Outcome::bare(Code::Success)
+                },
+                Err(refusal) => self.with_hint(refusal.outcome(), &user.value),
             },
             Ok(None) => Outcome::bare(Code::UnknownUser),
             Err(refusal) => refusal.outcome(),
@@ -92,20 +99,6 @@ impl Login {
         let ccache = self.ccaches.lock().unwrap_or_else(PoisonError::into_inner).get(&user.uid).cloned();
         outcome.env.extend(ccache.map(|ccache| format!("KRB5CCNAME={ccache}")));
         outcome
-    }
-
-    /// pam_chauthtok's first phase: this version changes no password, and says where it is done.
-    pub async fn change_check(&self, context: &Context<'_>) -> Outcome {
-        match self.known_user(context.user).await {
-            Ok(Some(_)) => Outcome {
-                code: Code::PasswordRefused,
-                reason: "change-elsewhere".into(),
-                message: "This password cannot be changed here. Change it where you manage your domain account.".into(),
-                env: Vec::new(),
-            },
-            Ok(None) => Outcome::bare(Code::UnknownUser),
-            Err(refusal) => refusal.outcome(),
-        }
     }
 
     /// The uid of the user that a name means, for the check of who may ask.
@@ -143,11 +136,11 @@ impl Login {
     }
 
     /// The user, asked for now; the store's answer where the directory is away.
-    async fn known_user(&self, name: &str) -> Result<Option<Answer<UserRecord>>, Refusal> {
+    pub(super) async fn known_user(&self, name: &str) -> Result<Option<Answer<UserRecord>>, Refusal> {
         self.lookup.user(Query::name(name), Freshness::Fresh).await.map_err(|error| access::unreachable(&error))
     }
 
-    fn domain<'a>(&'a self, user: &UserRecord) -> Result<&'a Domain, Refusal> {
+    pub(super) fn domain<'a>(&'a self, user: &UserRecord) -> Result<&'a Domain, Refusal> {
         self.lookup.domain(&user.domain).map(|domain| &domain.config).ok_or(Refusal::Internal)
     }
 
@@ -166,47 +159,64 @@ impl Login {
             }
             Err(error) => return Err(access::unreachable(&error)),
         };
-        let record = &user.value;
+        let (password, copy) = match self.offline_of(domain) {
+            Some(_) => self.kdc.copy(password).map_err(|error| kdc_error(&error))?,
+            None => (password, None),
+        };
+        let timeout = KDC_LIMIT.saturating_sub(begun.elapsed()).clamp(KDC_LEAST, KDC_TIMEOUT);
+        match self.exchange(&user.value, domain, kdc, password, timeout).await? {
+            (KdcVerdict::Success, outcome) => Ok(outcome),
+            (KdcVerdict::Unreachable(why), _) => {
+                log::warn!("the KDC did not answer: {why}");
+                self.prove_offline(user, domain, copy, Refusal::KdcUnreachable).await
+            }
+            (verdict, _) => Err(self.refusal(verdict, &user.value).await),
+        }
+    }
+
+    /// One attempt at this KDC. Success leaves a ticket, which the outcome names, and a verifier for offline logins.
+    pub(super) async fn exchange(
+        &self,
+        user: &UserRecord,
+        domain: &Domain,
+        kdc: SocketAddr,
+        password: PasswordPipe,
+        timeout: Duration,
+    ) -> Result<(KdcVerdict, Outcome), Refusal> {
         let request = AuthRequest {
             realm: domain.realm(),
             kdc,
-            principal: record.upn.clone().unwrap_or_else(|| format!("{}@{}", record.sam, domain.realm())),
-            expected_sid: record.sid.clone(),
-            ccache: Some(CcacheTarget {
-                uid: record.uid,
-                gid: record.gid,
-                name: ccache_name(&domain.ccache, record.uid),
-            }),
-            timeout: KDC_LIMIT.saturating_sub(begun.elapsed()).clamp(KDC_LEAST, KDC_TIMEOUT),
+            principal: principal(user, domain),
+            expected_sid: user.sid.clone(),
+            ccache: Some(CcacheTarget { uid: user.uid, gid: user.gid, name: ccache_name(&domain.ccache, user.uid) }),
+            require_fast: domain.fast == Fast::Require,
+            timeout,
         };
-        let offline = self.offline.as_ref().filter(|_| domain.offline_login);
+        let offline = self.offline_of(domain);
         let (password, copy) = match offline {
             Some(_) => self.kdc.copy(password).map_err(|error| kdc_error(&error))?,
             None => (password, None),
         };
+        let mut outcome = Outcome::bare(Code::Success);
         let answer = match self.kdc.authenticate(request, password).await {
             Ok(answer) => answer,
-            Err(Error::Offline(why)) => AuthAnswer { verdict: KdcVerdict::Unreachable(why), ccache: None },
+            Err(Error::Offline(why)) => return Ok((KdcVerdict::Unreachable(why), outcome)),
             Err(error) => return Err(kdc_error(&error)),
         };
-        match answer.verdict {
-            KdcVerdict::Success => {
-                if let Some((offline, copy)) = offline.zip(copy) {
-                    offline.keep(record, self.lookup.now(), copy);
-                }
-                let mut outcome = Outcome::bare(Code::Success);
-                if let Some(ccache) = answer.ccache {
-                    outcome.env.push(format!("KRB5CCNAME={ccache}"));
-                    self.ccaches.lock().unwrap_or_else(PoisonError::into_inner).put(record.uid, ccache);
-                }
-                Ok(outcome)
+        if answer.verdict == KdcVerdict::Success {
+            if let Some((offline, copy)) = offline.zip(copy) {
+                offline.keep(user, self.lookup.now(), copy);
             }
-            KdcVerdict::Unreachable(why) => {
-                log::warn!("the KDC did not answer: {why}");
-                self.prove_offline(user, domain, copy, Refusal::KdcUnreachable).await
+            if let Some(ccache) = answer.ccache {
+                outcome.env.push(format!("KRB5CCNAME={ccache}"));
+                self.ccaches.lock().unwrap_or_else(PoisonError::into_inner).put(user.uid, ccache);
             }
-            verdict => Err(self.refusal(verdict, record).await),
         }
+        Ok((answer.verdict, outcome))
+    }
+
+    fn offline_of(&self, domain: &Domain) -> Option<&Arc<Offline>> {
+        self.offline.as_ref().filter(|_| domain.offline_login)
     }
 
     /// The password against what the last online login left; `otherwise` where there is no offline login.
@@ -217,7 +227,7 @@ impl Login {
         password: Option<PasswordPipe>,
         otherwise: Refusal,
     ) -> Result<Outcome, Refusal> {
-        match (self.offline.as_ref().filter(|_| domain.offline_login), password) {
+        match (self.offline_of(domain), password) {
             (Some(offline), Some(password)) => offline.check(user, domain, self.lookup.now(), password).await,
             _ => Err(otherwise),
         }
@@ -225,7 +235,7 @@ impl Login {
 
     /// What a KDC's refusal means. "Revoked" says disabled, expired and locked alike: the account's state, read after
     /// the error, tells which.
-    async fn refusal(&self, verdict: KdcVerdict, user: &UserRecord) -> Refusal {
+    pub(super) async fn refusal(&self, verdict: KdcVerdict, user: &UserRecord) -> Refusal {
         match verdict {
             KdcVerdict::WrongPassword | KdcVerdict::PasswordExpired { proven: false } => Refusal::WrongPassword,
             KdcVerdict::PasswordExpired { proven: true } => Refusal::PasswordExpired,
@@ -261,6 +271,32 @@ impl Login {
         }
     }
 
+    /// Whoever must change a password that cannot be changed here is told where.
+    fn with_hint(&self, mut outcome: Outcome, user: &UserRecord) -> Outcome {
+        if outcome.code == Code::MustChange
+            && let Ok(domain) = self.domain(user)
+            && domain.preset == Preset::EntraDs
+        {
+            outcome.message = format!("{} {}", outcome.message, change::hint(domain));
+        }
+        outcome
+    }
+
+    /// What is said of a password that expires soon, where there is somebody to read it.
+    fn expiry_warning(&self, user: &Answer<UserRecord>, context: &Context<'_>) -> Option<String> {
+        // cron mails what it is told, and names itself as the terminal.
+        if user.source == Source::Stale || matches!(context.tty, "" | "cron") {
+            return None;
+        }
+        let domain = self.domain(&user.value).ok()?;
+        let left = user.value.state.password_left(self.lookup.now())?;
+        if left > domain.password_warning.as_secs() {
+            return None;
+        }
+        let hint = if domain.preset == Preset::EntraDs { change::hint(domain) } else { "" };
+        Some(format!("Your password expires {}. {hint}", sentence::in_days(left)).trim_end().to_owned())
+    }
+
     async fn permit(&self, user: &Answer<UserRecord>) -> Result<(), Refusal> {
         let now = self.lookup.now();
         if user.source == Source::Stale {
@@ -284,13 +320,18 @@ fn kdc_error(error: &Error) -> Refusal {
     }
 }
 
+/// The enterprise name under which the KDC finds an account.
+pub(super) fn principal(user: &UserRecord, domain: &Domain) -> String {
+    user.upn.clone().unwrap_or_else(|| format!("{}@{}", user.sam, domain.realm()))
+}
+
 /// Fills the template of ccache names: `%U` is the uid (the parser refuses every other letter).
 fn ccache_name(template: &str, uid: u32) -> String {
     template.replace("%U", &uid.to_string())
 }
 
 /// One line for every login and refusal.
-fn audit(phase: &str, context: &Context<'_>, outcome: &Outcome) {
+pub(super) fn audit(phase: &str, context: &Context<'_>, outcome: &Outcome) {
     let reason = if outcome.reason.is_empty() { "-" } else { &outcome.reason };
     log::info!(
         "{phase}: user={:?} service={:?} rhost={:?} tty={:?} outcome={:?} reason={reason}",

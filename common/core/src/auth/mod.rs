@@ -2,6 +2,7 @@
 //! is `entrad`'s broker, tests bring fakes.
 
 mod access;
+mod change;
 mod date;
 mod kdc;
 mod login;
@@ -11,5 +12,7 @@ pub mod verifier;
 mod waits;
 
 pub use date::utc;
-pub use kdc::{AuthAnswer, AuthRequest, CcacheTarget, Kdc, KdcVerdict, MachineTicket, PasswordPipe};
+pub use kdc::{
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MachineTicket, PasswordPipe,
+};
 pub use login::Login;

@@ -123,3 +123,16 @@ fn duration(seconds: u64) -> String {
         many => format!("{} minutes", many.div_ceil(60)),
     }
 }
+
+/// How far off something is, in days or hours.
+pub(super) fn in_days(seconds: u64) -> String {
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
+    match (seconds / DAY, seconds / HOUR) {
+        (0, 0) => "within the hour".into(),
+        (0, 1) => "in 1 hour".into(),
+        (0, hours) => format!("in {hours} hours"),
+        (1, _) => "in 1 day".into(),
+        (days, _) => format!("in {days} days"),
+    }
+}

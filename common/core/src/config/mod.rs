@@ -87,6 +87,12 @@ pub struct Domain {
     pub offline_login: bool,
     /// How long after the last online login.
     pub offline_max_age: Duration,
+    /// Where people of a managed domain change their passwords; `None` = the sentence that names Entra's own page.
+    pub password_change_hint: Option<String>,
+    /// How long before it expires a password is spoken of.
+    pub password_warning: Duration,
+    /// Whether a password may be sent outside of the machine's session with the KDC.
+    pub fast: Fast,
     /// Template of ccache names: `FILE:/tmp/krb5cc_%U`.
     pub ccache: String,
     /// Who may log in.
@@ -111,6 +117,15 @@ pub enum LdapSecurity {
     Ldaps,
     /// StartTLS on port 389.
     StartTls,
+}
+
+/// Kerberos armoring (FAST, RFC 6113).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fast {
+    /// Where the KDC offers it.
+    Try,
+    /// Always: no login without it.
+    Require,
 }
 
 /// How SIDs become ids.

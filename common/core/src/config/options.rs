@@ -326,6 +326,35 @@ pub const OPTIONS: &[Opt] = &[
     },
     Opt {
         scope: Scope::Domain,
+        key: "password_change_hint",
+        kind: Kind::Text,
+        default: None,
+        example: "\"Change it at https://password.contoso.com.\"",
+        summary: "Where people change their passwords, in a sentence (preset entra-ds).",
+        details: "Told to whoever tries on this host, where a managed domain takes no new password, and to whoever's \
+                  password expires. Unset: the page of Microsoft Entra.",
+    },
+    Opt {
+        scope: Scope::Domain,
+        key: "password_warning",
+        kind: Kind::Duration { least: 0, most: 365 * DAY },
+        default: Some("\"14d\""),
+        example: "\"5d\"",
+        summary: "How long before it expires people are told that their password does.",
+        details: "\"0s\": never. The directory's own date counts, so fine-grained password policies do too.",
+    },
+    Opt {
+        scope: Scope::Domain,
+        key: "fast",
+        kind: Kind::Choice { served: &["try", "require"], later: &[] },
+        default: Some("\"try\""),
+        example: "\"require\"",
+        summary: "Whether passwords go to the KDC only inside the machine's own session with it (FAST).",
+        details: "\"try\": wherever the KDC offers it. \"require\": nobody logs in without it; use it where the domain \
+                  enforces Kerberos armoring.",
+    },
+    Opt {
+        scope: Scope::Domain,
         key: "ccache",
         kind: Kind::CcacheTemplate,
         default: Some("\"FILE:/tmp/krb5cc_%U\""),

@@ -15,7 +15,8 @@ use super::error::Problem;
 use super::options::{OPTIONS, Scope, of_scope};
 use super::value::{self, Value};
 use super::{
-    Access, Config, ConfigError, Domain, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, check, suggest,
+    Access, Config, ConfigError, Domain, Fast, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, check,
+    suggest,
 };
 use crate::types::fold;
 
@@ -185,6 +186,9 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         enumerate: own.bool("enumerate")?,
         offline_login: own.bool("offline_login")?,
         offline_max_age: own.duration("offline_max_age")?,
+        password_change_hint: own.text("password_change_hint"),
+        password_warning: own.duration("password_warning")?,
+        fast: own.choice("fast", &[("try", Fast::Try), ("require", Fast::Require)])?,
         ccache: own.required_text("ccache")?,
         access: Access {
             default_allow: access.choice("default", &[("allow", true), ("deny", false)])?,

@@ -63,6 +63,9 @@ fn defaults_are_those_of_the_contract() {
             enumerate: false,
             offline_login: true,
             offline_max_age: Duration::from_secs(30 * 86_400),
+            password_change_hint: None,
+            password_warning: Duration::from_secs(14 * 86_400),
+            fast: Fast::Try,
             ccache: "FILE:/tmp/krb5cc_%U".into(),
             access: Access { default_allow: true, permit: vec![] },
         }]

@@ -268,6 +268,9 @@ mod tests {
             enumerate: false,
             offline_login: true,
             offline_max_age: Duration::from_secs(1),
+            password_change_hint: None,
+            password_warning: Duration::from_secs(0),
+            fast: config::Fast::Try,
             ccache: "FILE:/tmp/krb5cc_%U".into(),
             access: config::Access::default(),
         }

@@ -81,6 +81,13 @@ impl AccountState {
         self.password_last_set == 0 && self.control & Self::PASSWORD_NEVER_EXPIRES == 0
     }
 
+    /// Seconds from this Unix time until the password expires; `None` where it never does, or has.
+    pub fn password_left(&self, now: u64) -> Option<u64> {
+        let never = matches!(self.password_expires, 0 | i64::MAX) || self.control & Self::PASSWORD_NEVER_EXPIRES != 0;
+        let left = self.password_expires.saturating_sub(filetime(now));
+        u64::try_from(left / 10_000_000).ok().filter(|left| !never && *left > 0)
+    }
+
     /// The password is too old.
     pub fn password_expired(&self) -> bool {
         self.computed & Self::PASSWORD_EXPIRED != 0

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use entra_core::Error;
 use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
-use entra_core::config::{Access, Domain, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
+use entra_core::config::{Access, Domain, Fast, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
 use entra_core::directory::ldap::{LdapDirectory, Settings};
 use entra_krb5::Kind;
 
@@ -70,6 +70,9 @@ impl Lab {
             enumerate: true,
             offline_login: true,
             offline_max_age: Duration::from_secs(1),
+            password_change_hint: None,
+            password_warning: Duration::from_secs(0),
+            fast: Fast::Try,
             ccache: "FILE:/tmp/krb5cc_%U".into(),
             access: Access::default(),
         }

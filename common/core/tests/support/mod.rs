@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use entra_core::Error;
-use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, KdcVerdict, MachineTicket, PasswordPipe};
+use entra_core::auth::{
+    AuthAnswer, AuthRequest, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MachineTicket, PasswordPipe,
+};
 use entra_core::config::{self, Config};
 use entra_core::directory::{Directory, DomainInfo, Health, Key, Page};
 use entra_core::idmap::IdMapper;
@@ -202,6 +204,10 @@ pub struct FakeKdc {
     pub compared: AtomicU64,
     /// Whether the helper fails.
     pub broken: AtomicBool,
+    /// What comes of a proof, and of a change.
+    pub proof: Mutex<Result<ChangeVerdict, Error>>,
+    pub change: Mutex<Result<ChangeVerdict, Error>>,
+    pub changes: Mutex<Vec<ChangeRequest>>,
 }
 
 impl FakeKdc {
@@ -212,6 +218,9 @@ impl FakeKdc {
             made: AtomicU64::new(0),
             compared: AtomicU64::new(0),
             broken: AtomicBool::new(false),
+            proof: Mutex::new(Ok(ChangeVerdict::Proven)),
+            change: Mutex::new(Ok(ChangeVerdict::Changed)),
+            changes: Mutex::new(Vec::new()),
         };
         kdc.say(verdict);
         Arc::new(kdc)
@@ -254,6 +263,20 @@ impl Kdc for FakeKdc {
     fn copy(&self, password: PasswordPipe) -> Result<(PasswordPipe, Option<PasswordPipe>), Error> {
         let copy = PasswordPipe(password.0.try_clone().unwrap());
         Ok((password, Some(copy)))
+    }
+
+    async fn prove_for_change(&self, _: ChangeRequest, _: PasswordPipe) -> Result<ChangeVerdict, Error> {
+        self.proof.lock().unwrap().clone()
+    }
+
+    async fn change_password(
+        &self,
+        request: ChangeRequest,
+        _: PasswordPipe,
+        _: PasswordPipe,
+    ) -> Result<ChangeVerdict, Error> {
+        self.changes.lock().unwrap().push(request);
+        self.change.lock().unwrap().clone()
     }
 
     async fn make_verifier(&self, password: PasswordPipe) -> Result<String, Error> {

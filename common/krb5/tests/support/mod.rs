@@ -17,6 +17,8 @@ pub struct TestKdc {
     folder: PathBuf,
     address: SocketAddr,
     process: Child,
+    /// kadmind, where it was asked for.
+    kpasswd: Option<(SocketAddr, Child)>,
 }
 
 impl TestKdc {
@@ -30,7 +32,7 @@ impl TestKdc {
         write_config(&folder, address.port());
         run(&folder, "kdb5_util", &["create", "-s", "-W", "-r", REALM, "-P", MASTER_PASSWORD]);
         let process = tool(&folder, "krb5kdc").arg("-n").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let kdc = Self { folder, address, process };
+        let kdc = Self { folder, address, process, kpasswd: None };
         let limit = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < limit, "krb5kdc does not answer: {}", kdc.log());
@@ -41,6 +43,27 @@ impl TestKdc {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Starts kadmind and gives the address where it takes new passwords. Its policy wants eight characters of two kinds.
+    pub fn start_kpasswd(&mut self) -> SocketAddr {
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (address, admin) = (free(), free());
+        let config = self.path("kdc.conf");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let lines = format!("  kadmind_listen = {admin}\n  kpasswd_listen = {address}\n  max_life");
+        write(&config, &text.replace("  max_life", &lines));
+        write(&self.path("acl"), "");
+        self.kadmin("addpol -minlength 8 -minclasses 2 strict");
+        let mut command = tool(&self.folder, "kadmind");
+        let process = command.arg("-nofork").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        self.kpasswd = Some((address, process));
+        let limit = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < limit, "kadmind does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        address
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -84,6 +107,11 @@ impl TestKdc {
 
 impl Drop for TestKdc {
     fn drop(&mut self) {
+        let kadmind = self.kpasswd.take().map(|(_, process)| process);
+        if let Some(mut process) = kadmind {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.folder);

@@ -34,6 +34,7 @@ pub mod codes {
     pub const CRED_ERR: i32 = 17;
     pub const CONV_ERR: i32 = 19;
     pub const AUTHTOK_ERR: i32 = 20;
+    pub const CHANGE_EXPIRED: i32 = 0x20;
     pub const SILENT: i32 = 0x8000;
     pub const DISALLOW_NULL: i32 = 1;
     pub const ESTABLISH_CRED: i32 = 2;
@@ -168,8 +169,13 @@ impl Login {
 
     /// pam_chauthtok(3).
     pub fn change_password(&mut self) -> i32 {
+        self.change_password_if(0)
+    }
+
+    /// pam_chauthtok(3) with flags.
+    pub fn change_password_if(&mut self, flags: i32) -> i32 {
         // SAFETY: as above.
-        unsafe { pam_chauthtok(self.handle, 0) }
+        unsafe { pam_chauthtok(self.handle, flags) }
     }
 
     /// Every group once, in the order of a login: authenticate, setcred, account, open and close session, password.

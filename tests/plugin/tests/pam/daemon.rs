@@ -19,8 +19,10 @@ pub struct Asked {
     pub rhost: String,
     pub tty: String,
     pub flags: u32,
-    /// What the pipe held that came with the request, to its end.
+    /// What the first stream held that came with the request, to its end.
     pub password: Option<Vec<u8>>,
+    /// The same of the second one: the new password of a change.
+    pub new_password: Option<Vec<u8>>,
     /// The request as it came, without the pipe.
     pub frame: Vec<u8>,
 }
@@ -81,14 +83,15 @@ impl Daemon {
 
 fn receive(stream: &mut UnixStream) -> Asked {
     let mut first = [0; 4];
-    let fd = receive_first(stream, &mut first);
+    let files = receive_first(stream, &mut first);
     let mut frame = vec![0; u32::from_le_bytes(first) as usize];
     stream.read_exact(&mut frame).unwrap();
-    let password = fd.map(|mut file| {
+    let mut passwords = files.into_iter().map(|mut file| {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).unwrap();
         bytes
     });
+    let (password, new_password) = (passwords.next(), passwords.next());
     let (op, context) = Context::decode(&frame).unwrap();
     Asked {
         op,
@@ -98,12 +101,13 @@ fn receive(stream: &mut UnixStream) -> Asked {
         tty: context.tty.into(),
         flags: context.flags,
         password,
+        new_password,
         frame,
     }
 }
 
-/// The frame's length, and the descriptor beside its first byte.
-fn receive_first(stream: &UnixStream, length: &mut [u8; 4]) -> Option<File> {
+/// The frame's length, and the descriptors beside its first byte.
+fn receive_first(stream: &UnixStream, length: &mut [u8; 4]) -> Vec<File> {
     let mut part = libc::iovec { iov_base: length.as_mut_ptr().cast(), iov_len: length.len() };
     let mut control = [0u64; 8];
     // SAFETY: every pointer in the message is to a local of the stated size; the descriptor that comes is ours alone.
@@ -117,10 +121,12 @@ fn receive_first(stream: &UnixStream, length: &mut [u8; 4]) -> Option<File> {
         assert_eq!(count, 4, "a request's length");
         let header = libc::CMSG_FIRSTHDR(&raw const message);
         if header.is_null() {
-            return None;
+            return Vec::new();
         }
-        assert_eq!((*header).cmsg_len, libc::CMSG_LEN(4) as usize, "one descriptor");
+        let bytes = (*header).cmsg_len - libc::CMSG_LEN(0) as usize;
+        assert!(bytes == 4 || bytes == 8, "one descriptor or two");
         #[allow(clippy::cast_ptr_alignment)] // CMSG_DATA is aligned for a descriptor (cmsg(3)).
-        Some(File::from_raw_fd(libc::CMSG_DATA(header).cast::<i32>().read_unaligned()))
+        let first = libc::CMSG_DATA(header).cast::<i32>();
+        (0..bytes / 4).map(|at| File::from_raw_fd(first.add(at).read_unaligned())).collect()
     }
 }

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod application;
+mod change;
 mod daemon;
 mod memory;
 mod namespace;
@@ -151,7 +152,6 @@ fn an_expired_password_passes_authentication_and_stops_at_the_account() {
         let mut login = Login::new(Some("alice"), &[PASSWORD]);
         assert_eq!(login.authenticate(0), codes::SUCCESS);
         assert_eq!(login.account(0), codes::NEW_AUTHTOK_REQD);
-        assert_eq!(login.change_password(), codes::AUTHTOK_ERR);
         assert_eq!(Login::new(Some("alice"), &[]).account(0), codes::SUCCESS, "a login without that password");
     });
 }
@@ -354,17 +354,6 @@ fn the_person_reads_one_sentence_unless_silence_is_asked_for() {
         view.service("quiet");
         assert_eq!(read(0), [""; 0]);
         assert_eq!(view.logged().matches("reason=account-disabled").count(), 3);
-    });
-}
-
-#[test]
-fn a_password_is_never_said_to_be_changed() {
-    inside("a_password_is_never_said_to_be_changed", None, |_| {
-        let daemon = Daemon::saying(Code::Success);
-        let mut login = Login::new(Some("alice"), &[]);
-        assert_eq!(login.change_password(), codes::AUTHTOK_ERR);
-        assert!(login.person().read[0].contains("cannot be changed on this computer"), "{:?}", login.person().read);
-        assert_eq!(daemon.asked().iter().map(|asked| asked.op).collect::<Vec<_>>(), [Op::ChangeCheck]);
     });
 }
 

@@ -15,7 +15,7 @@ use super::seal::Layer;
 use super::{LdapDirectory, Settings};
 use crate::Error;
 use crate::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
-use crate::config::{Access, Domain, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
+use crate::config::{Access, Domain, Fast, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
 use crate::directory::{Directory, Key};
 use crate::discovery::Server;
 use crate::types::{Entry, Sid};
@@ -112,6 +112,9 @@ fn domain(server: SocketAddr) -> Domain {
         enumerate: false,
         offline_login: true,
         offline_max_age: Duration::from_secs(1),
+        password_change_hint: None,
+        password_warning: Duration::from_secs(0),
+        fast: Fast::Try,
         ccache: "FILE:/tmp/krb5cc_%U".into(),
         access: Access::default(),
     }
