@@ -47,14 +47,26 @@ pub enum Verb {
     /// State of the daemon and of every domain
     Status,
     /// What is known of a user
-    User(UserKey),
+    User(User),
     /// What is known of a group
-    Group(GroupKey),
+    Group(Group),
     /// The user or group that has a SID
     Sid {
         /// Such as S-1-5-21-3623811015-3361044348-30300820-1103
         sid: String,
+        /// Where to ask
+        #[command(flatten)]
+        source: SourceChoice,
     },
+    /// List the users that are known
+    ///
+    /// The daemon lists what it keeps on disk: whoever was looked up, and everybody where `enumerate` is on. With
+    /// --direct the directory lists all.
+    Users(List),
+    /// List the groups that are known
+    ///
+    /// As users.
+    Groups(List),
     /// Cached answers: forget them, or count them
     Cache {
         /// What to do with them
@@ -168,6 +180,53 @@ pub enum Topic {
     Pam,
 }
 
+/// Whom a lookup asks.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SourceChoice {
+    /// Ask the directory from here, without the daemon and what it keeps (root only)
+    #[arg(long)]
+    pub direct: bool,
+}
+
+/// `user`
+#[derive(Debug, Args)]
+pub struct User {
+    /// Which one
+    #[command(flatten)]
+    pub key: UserKey,
+    /// Where to ask
+    #[command(flatten)]
+    pub source: SourceChoice,
+}
+
+/// `group`
+#[derive(Debug, Args)]
+pub struct Group {
+    /// Which one
+    #[command(flatten)]
+    pub key: GroupKey,
+    /// Where to ask
+    #[command(flatten)]
+    pub source: SourceChoice,
+}
+
+/// `users` and `groups`
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only names that begin with this, in any letter case
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    pub search: String,
+    /// Print at most so many
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Go on behind this place, as the list before gave it
+    #[arg(long, value_name = "DOMAIN/NAME")]
+    pub after: Option<String>,
+    /// Where to ask
+    #[command(flatten)]
+    pub source: SourceChoice,
+}
+
 /// `user`: exactly one of a name, a uid and a SID.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
@@ -254,6 +313,8 @@ mod tests {
         assert_eq!(parse("entractl user").unwrap_err(), ErrorKind::MissingRequiredArgument);
         assert_eq!(parse("entractl user alice --uid 5").unwrap_err(), ErrorKind::ArgumentConflict);
         assert_eq!(parse("entractl group --uid 5").unwrap_err(), ErrorKind::UnknownArgument);
+        assert!(parse("entractl user --direct alice").is_ok());
+        assert_eq!(parse("entractl user --direct").unwrap_err(), ErrorKind::MissingRequiredArgument);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! | [`cli`] | the command line (clap), from which man page and completions are made |
 //! | [`verbs`] | one file per verb |
 //! | [`output`], [`exit`] | text or JSON, exit statuses, failures with remedies |
-//! | [`daemon`] | questions to the daemon over `ctl.sock` |
+//! | [`daemon`], [`direct`] | questions to the daemon over `ctl.sock`, and to the directory without it |
 //! | [`preflight`] | what is checked before a join, and by `check` |
 //! | [`host`] | the files and services of the host that join changes, and how they are undone |
 //! | [`adcli`], [`process`] | running adcli and understanding it |
@@ -17,6 +17,7 @@
 pub mod adcli;
 pub mod cli;
 pub mod daemon;
+pub mod direct;
 pub mod exit;
 #[allow(unsafe_code)] // FFI edge inside: flock.
 pub mod host;

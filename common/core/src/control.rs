@@ -24,6 +24,16 @@ pub enum Request {
         /// `S-1-…`
         sid: String,
     },
+    /// Users that are known, in the order of domain and name.
+    Users {
+        /// Which of them.
+        range: Range,
+    },
+    /// Groups that are known, likewise.
+    Groups {
+        /// Which of them.
+        range: Range,
+    },
     /// Forget cached answers: of one name, or all. Root only.
     CacheFlush {
         /// A user's or group's name in any form; `None` = everything.
@@ -45,6 +55,26 @@ pub enum LookupKey {
     Sid(String),
 }
 
+/// A part of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Only names that begin with this, in any letter case.
+    #[serde(default)]
+    pub prefix: String,
+    /// Only what stands behind this in the list; `None` = from its start.
+    #[serde(default)]
+    pub after: Option<Position>,
+}
+
+/// A place in a list: the last entry that was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// DNS name of the domain.
+    pub domain: String,
+    /// Canonical name.
+    pub name: String,
+}
+
 /// What the daemon answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
@@ -55,6 +85,8 @@ pub enum Reply {
     User(Box<UserView>),
     /// To [`Request::Group`] and [`Request::Sid`].
     Group(Box<GroupView>),
+    /// To [`Request::Users`] and [`Request::Groups`].
+    Accounts(Accounts),
     /// The directory says that there is none.
     NotFound,
     /// The directory is not reachable and nothing is cached.
@@ -209,6 +241,28 @@ pub struct GroupView {
     pub source: Source,
     /// Age of the answer in seconds.
     pub age_seconds: u64,
+}
+
+/// A part of the list of users or groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounts {
+    /// At most five hundred.
+    pub accounts: Vec<AccountRef>,
+    /// Where to go on; `None` at the end of the list.
+    pub next: Option<Position>,
+}
+
+/// A user or group in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRef {
+    /// Canonical name.
+    pub name: String,
+    /// DNS name of the domain.
+    pub domain: String,
+    /// uid or gid.
+    pub id: u32,
+    /// objectSid.
+    pub sid: String,
 }
 
 /// Where an answer came from.

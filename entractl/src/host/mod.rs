@@ -31,6 +31,8 @@ pub struct Paths {
     /// `/etc/entra/join.json`: what join changed. It stands beside the configuration and not in `/var/lib/entra`,
     /// because root writes files by it, and that folder belongs to the unprivileged worker.
     pub journal: PathBuf,
+    /// `/var/lib/entra/idmap.db`: which ids belong to which domain; the daemon's, only read here.
+    pub slices: PathBuf,
 }
 
 impl Paths {
@@ -49,6 +51,7 @@ impl Paths {
             keytab: at(entra_wire::paths::KEYTAB),
             config: at(entra_wire::paths::CONFIG),
             journal: at("/etc/entra/join.json"),
+            slices: at("/var/lib/entra/idmap.db"),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::exit::Failure;
 ///
 /// # Errors
 /// When no runtime can be made, or the future's own.
-fn block_on<T>(step: &str, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(step: &str, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

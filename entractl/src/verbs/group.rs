@@ -4,16 +4,17 @@ use std::path::Path;
 
 use entra_core::control::{GroupView, Reply, Request};
 
-use super::{lookup_key, origin};
-use crate::cli::GroupKey;
+use super::{ask, lookup_key, origin};
+use crate::cli::Group;
 use crate::daemon;
 use crate::exit::Failure;
 use crate::output::{Answer, fields};
 
-/// Asks the daemon.
-pub(super) fn run(key: &GroupKey, socket: &Path) -> Result<Answer, Failure> {
+/// Asks.
+pub(super) fn run(options: &Group, socket: &Path) -> Result<Answer, Failure> {
+    let key = &options.key;
     let key = lookup_key("group", key.name.as_deref(), key.gid, key.sid.as_deref())?;
-    match daemon::ask(socket, "group", &Request::Group { key })? {
+    match ask("group", Request::Group { key }, socket, options.source)? {
         Reply::Group(group) => Ok(Answer::done(render(&group), &group)),
         _ => Err(daemon::unexpected("group")),
     }

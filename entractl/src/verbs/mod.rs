@@ -6,16 +6,20 @@ mod config;
 mod group;
 mod join;
 mod leave;
+mod list;
 mod sid;
 mod status;
 mod testjoin;
 mod user;
 
-use entra_core::control::{LookupKey, Source};
+use std::path::Path;
 
-use crate::cli::{Cli, Verb};
+use entra_core::control::{LookupKey, Reply, Request, Source};
+
+use crate::cli::{Cli, SourceChoice, Verb};
 use crate::exit::{Exit, Failure};
 use crate::output::{Answer, Output, span};
+use crate::{daemon, direct};
 
 /// Does what the command line says. Steps go to `output` as they end.
 ///
@@ -28,12 +32,19 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Testjoin => testjoin::run(output),
         Verb::Check(options) => check::run(options, &cli.socket, output),
         Verb::Status => status::run(&cli.socket),
-        Verb::User(key) => user::run(key, &cli.socket),
-        Verb::Group(key) => group::run(key, &cli.socket),
-        Verb::Sid { sid } => sid::run(sid, &cli.socket),
+        Verb::User(options) => user::run(options, &cli.socket),
+        Verb::Group(options) => group::run(options, &cli.socket),
+        Verb::Sid { sid, source } => sid::run(sid, *source, &cli.socket),
+        Verb::Users(options) => list::run(list::Kind::Users, options, &cli.socket),
+        Verb::Groups(options) => list::run(list::Kind::Groups, options, &cli.socket),
         Verb::Cache { action } => cache::run(action, &cli.socket),
         Verb::Config { action } => config::run(action),
     }
+}
+
+/// Asks the daemon, or the directory itself.
+fn ask(verb: &str, request: Request, socket: &Path, source: SourceChoice) -> Result<Reply, Failure> {
+    if source.direct { direct::ask(verb, request) } else { daemon::ask(socket, verb, &request) }
 }
 
 /// The one key that the command line gave.

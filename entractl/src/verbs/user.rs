@@ -4,16 +4,17 @@ use std::path::Path;
 
 use entra_core::control::{Reply, Request, UserView};
 
-use super::{lookup_key, origin};
-use crate::cli::UserKey;
+use super::{ask, lookup_key, origin};
+use crate::cli::User;
 use crate::daemon;
 use crate::exit::Failure;
 use crate::output::{Answer, fields};
 
-/// Asks the daemon.
-pub(super) fn run(key: &UserKey, socket: &Path) -> Result<Answer, Failure> {
+/// Asks.
+pub(super) fn run(options: &User, socket: &Path) -> Result<Answer, Failure> {
+    let key = &options.key;
     let key = lookup_key("user", key.name.as_deref(), key.uid, key.sid.as_deref())?;
-    match daemon::ask(socket, "user", &Request::User { key })? {
+    match ask("user", Request::User { key }, socket, options.source)? {
         Reply::User(user) => Ok(Answer::done(render(&user), &user)),
         _ => Err(daemon::unexpected("user")),
     }

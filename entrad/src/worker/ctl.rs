@@ -6,9 +6,8 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use entra_core::Error;
 use entra_core::auth::Login;
-use entra_core::control::{DomainStatus, LookupKey, Reply, Request, Status};
-use entra_core::lookup::{DomainContext, Freshness, Lookup, Query};
-use entra_core::types::Sid;
+use entra_core::control::{DomainStatus, Reply, Request, Status};
+use entra_core::lookup::{DomainContext, Lookup};
 use entra_wire::codec::{Reader, Writer};
 use entra_wire::nss::status_frame;
 use entra_wire::protocol::{Op, Status as WireStatus};
@@ -33,35 +32,21 @@ impl Service {
             Request::CacheStats => Ok(Reply::Cache(self.lookup.stats().await)),
             Request::CacheFlush { .. } if peer.uid != 0 => Ok(Reply::NotPermitted),
             Request::CacheFlush { name } => Ok(Reply::Done { count: self.lookup.flush(name.as_deref()).await? }),
-            Request::User { key } => self.user(query(key)?).await,
-            Request::Group { key } => self.group(query(key)?).await,
-            Request::Sid { sid } => {
-                let query = Query::Sid(parse(&sid)?);
-                match self.user(query.clone()).await? {
-                    Reply::NotFound => self.group(query).await,
-                    found => Ok(found),
-                }
-            }
+            Request::User { key } => self.with_login(self.lookup.describe_user(key).await?).await,
+            Request::Group { key } => self.lookup.describe_group(key).await,
+            Request::Sid { sid } => self.with_login(self.lookup.describe_sid(sid).await?).await,
+            Request::Users { range } => self.lookup.stored_users(range).await,
+            Request::Groups { range } => self.lookup.stored_groups(range).await,
         }
     }
 
-    async fn user(&self, query: Query) -> Result<Reply, Error> {
-        match self.lookup.user(query, Freshness::Cached).await? {
-            Some(answer) => {
-                let sid = answer.value.sid.clone();
-                let mut view = self.lookup.user_view(answer).await?;
-                view.offline_until = self.login.offline_until(&sid, &view.domain).await?;
-                view.offline_ready = view.offline_until.is_some();
-                Ok(Reply::User(Box::new(view)))
-            }
-            None => Ok(Reply::NotFound),
-        }
-    }
-
-    async fn group(&self, query: Query) -> Result<Reply, Error> {
-        match self.lookup.group(query, Freshness::Cached).await? {
-            Some(answer) => Ok(Reply::Group(Box::new(self.lookup.group_view(answer).await?))),
-            None => Ok(Reply::NotFound),
+    /// A user, and whether it could log in now without the directory.
+    async fn with_login(&self, reply: Reply) -> Result<Reply, Error> {
+        let Reply::User(mut view) = reply else { return Ok(reply) };
+        let sid = view.sid.parse().map_err(|error| Error::Config(format!("{error}")))?;
+        view.offline_until = self.login.offline_until(&sid, &view.domain).await?;
+        view.offline_ready = view.offline_until.is_some();
+        Ok(Reply::User(view))
         }
     }
 
@@ -102,7 +87,7 @@ impl serve::Service for Service {
             return status_frame(WireStatus::BadRequest);
         }
         let reply = match serde_json::from_slice(reader.rest()) {
-            Ok(request) => self.reply(peer, request).await.unwrap_or_else(explain),
+            Ok(request) => self.reply(peer, request).await.unwrap_or_else(Reply::from),
             Err(error) => Reply::Invalid { reason: format!("this daemon does not know the request: {error}") },
         };
         match serde_json::to_vec(&reply) {
@@ -117,25 +102,6 @@ impl serve::Service for Service {
             }
         }
     }
-}
-
-fn explain(error: Error) -> Reply {
-    match error {
-        Error::Config(reason) | Error::Ambiguous(reason) => Reply::Invalid { reason },
-        other => Reply::Offline { reason: other.to_string() },
-    }
-}
-
-fn query(key: LookupKey) -> Result<Query, Error> {
-    Ok(match key {
-        LookupKey::Name(name) => Query::name(&name),
-        LookupKey::Id(id) => Query::Id(id),
-        LookupKey::Sid(sid) => Query::Sid(parse(&sid)?),
-    })
-}
-
-fn parse(sid: &str) -> Result<Sid, Error> {
-    sid.parse().map_err(|error| Error::Config(format!("{error}")))
 }
 
 fn keytab_changed() -> Option<u64> {

@@ -4,6 +4,7 @@
 //! one deadline. What is past its life is served at once while it is asked for again; an outage never turns into
 //! "there is none".
 
+mod describe;
 mod flight;
 mod groups;
 mod known;

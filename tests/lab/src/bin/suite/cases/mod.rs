@@ -1,6 +1,7 @@
 //! The cases, one file per part of the product as its user meets it.
 
 mod adapter;
+mod ask;
 mod filters;
 mod groups;
 mod input;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Case> {
         sysusers::CASES,
         join::CASES,
         join_undo::CASES,
+        ask::CASES,
         names::CASES,
         parity::CASES,
         groups::CASES,
