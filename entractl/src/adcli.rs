@@ -66,6 +66,30 @@ pub fn join(target: Target<'_>, account: Account<'_>, cancelled: &dyn Fn() -> bo
     succeed(process::run(&mut command, TIMEOUT, cancelled))
 }
 
+/// Gives the computer account, with whose own key in the keytab this is done, a new password, names and keys. It has
+/// only the rights that every computer has over its own account.
+///
+/// # Errors
+/// What adcli said, put into words.
+pub fn renew(target: Target<'_>, account: Account<'_>, cancelled: &dyn Fn() -> bool) -> Result<(), Failure> {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg("update")
+        .arg("--verbose")
+        .arg(format!("--domain={}", target.domain))
+        .arg(format!("--domain-controller={}", target.server))
+        .arg(format!("--computer-name={}", account.computer))
+        .arg(format!("--host-fqdn={}", account.fqdn))
+        .arg(format!("--host-keytab={}", account.keytab.display()))
+        .arg("--computer-password-lifetime=0");
+    for service in ["host", "RestrictedKrbHost"] {
+        for name in [account.computer, account.fqdn] {
+            command.arg(format!("--add-service-principal={service}/{name}"));
+        }
+    }
+    succeed(process::run(&mut command, TIMEOUT, cancelled))
+}
+
 /// Deletes the computer account. Gives false where there was none.
 ///
 /// # Errors

@@ -92,7 +92,7 @@ pub struct Join {
     pub credentials: JoinCredentials,
 
     /// Read the password from standard input (one line) instead of asking for it
-    #[arg(long, conflicts_with = "ccache")]
+    #[arg(long, conflicts_with_all = ["ccache", "one_time_password_stdin"])]
     pub password_stdin: bool,
 
     /// Organizational unit for the computer account (default: AADDC Computers, or the domain's computers container)
@@ -127,6 +127,10 @@ pub struct JoinCredentials {
     /// Use the current Kerberos ticket (KRB5CCNAME or the default ccache) instead of a password
     #[arg(long)]
     pub ccache: bool,
+
+    /// Read the one-time password of a computer account that was prepared (`adcli preset-computer`) from standard input
+    #[arg(long)]
+    pub one_time_password_stdin: bool,
 }
 
 /// `leave`
@@ -302,6 +306,9 @@ mod tests {
         assert_eq!(join.permit, ["A", "B"]);
         assert_eq!(parse("entractl join d.example").unwrap_err(), ErrorKind::MissingRequiredArgument);
         assert_eq!(parse("entractl join d.example --user a --ccache").unwrap_err(), ErrorKind::ArgumentConflict);
+        assert!(parse("entractl join d.example --one-time-password-stdin").is_ok());
+        let two = parse("entractl join d.example --one-time-password-stdin --password-stdin");
+        assert_eq!(two.unwrap_err(), ErrorKind::ArgumentConflict);
         let stdin_without_user = parse("entractl join d.example --ccache --password-stdin");
         assert!(stdin_without_user.is_err(), "a password that nobody would read was taken");
     }

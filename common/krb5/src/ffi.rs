@@ -290,6 +290,15 @@ unsafe extern "C" {
     pub fn krb5_cc_destroy(context: *mut Context, ccache: *mut Ccache) -> Code;
 
     pub fn krb5_kt_resolve(context: *mut Context, name: *const c_char, keytab: *mut *mut Keytab) -> Code;
+    pub fn krb5_kt_add_entry(context: *mut Context, keytab: *mut Keytab, entry: *mut KeytabEntry) -> Code;
+    pub fn krb5_c_string_to_key(
+        context: *mut Context,
+        enctype: i32,
+        text: *const Data,
+        salt: *const Data,
+        key: *mut Keyblock,
+    ) -> Code;
+    pub fn krb5_free_keyblock_contents(context: *mut Context, key: *mut Keyblock);
     pub fn krb5_kt_close(context: *mut Context, keytab: *mut Keytab) -> Code;
     pub fn krb5_kt_get_entry(
         context: *mut Context,

@@ -118,6 +118,20 @@ unsafe extern "C" {
         conf_state: *mut c_int,
         qop_state: *mut u32,
     ) -> Status;
+    pub(crate) fn gss_get_mic(
+        minor: *mut Status,
+        context: ContextHandle,
+        protection: u32,
+        message: *mut Buffer,
+        mic: *mut Buffer,
+    ) -> Status;
+    pub(crate) fn gss_verify_mic(
+        minor: *mut Status,
+        context: ContextHandle,
+        message: *mut Buffer,
+        mic: *mut Buffer,
+        protection: *mut u32,
+    ) -> Status;
     pub(crate) fn gss_wrap_size_limit(
         minor: *mut Status,
         context: ContextHandle,

@@ -12,6 +12,7 @@
 //! | `change` | a new password, sent to one kpasswd server |
 //! | `verify`, [`pac`] | proof of the KDC by the machine's keytab; the account's SID from the PAC |
 //! | [`gss`] | GSSAPI's initiator and sealed context, for LDAP |
+//! | `derive` | a computer's key from its password, for a join with a one-time password |
 //! | `simple` | whole jobs in one call, for `entractl` |
 
 #![deny(unsafe_code)]
@@ -22,6 +23,8 @@ mod ccache;
 mod change;
 #[allow(unsafe_code)] // FFI edge
 mod context;
+#[allow(unsafe_code)] // FFI edge
+mod derive;
 mod error;
 #[allow(unsafe_code, missing_docs)] // FFI edge; the names are krb5.h's, which documents them
 mod ffi;
@@ -48,6 +51,7 @@ mod verify;
 pub use ccache::{Ccache, Credentials};
 pub use change::{ChangeAnswer, ChangeError, change_password};
 pub use context::Context;
+pub use derive::add_computer_key;
 pub use error::{Error, Kind};
 pub use initial::{Armor, InitialRequest, Secret, initial};
 pub use keytab::{Keytab, KeytabEntry};

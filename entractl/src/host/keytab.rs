@@ -60,6 +60,20 @@ pub fn without_realm(file: &[u8], realm: &str) -> Result<Zeroizing<Vec<u8>>, Not
     Ok(kept)
 }
 
+/// The entries of both files in one; each may be empty.
+///
+/// # Errors
+/// [`NotAKeytab`] where one of them is none.
+pub fn merged(file: &[u8], more: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAKeytab> {
+    entries(file)?;
+    entries(more)?;
+    let mut merged = Zeroizing::new(Vec::with_capacity(file.len() + more.len()));
+    let (first, second) = if file.is_empty() { (more, &[][..]) } else { (file, more.get(2..).unwrap_or_default()) };
+    merged.extend_from_slice(first);
+    merged.extend_from_slice(second);
+    Ok(merged)
+}
+
 /// One length-prefixed record; a hole (a deleted entry) has no entry in it.
 struct Record<'a> {
     bytes: &'a [u8],
@@ -164,6 +178,16 @@ pub(crate) mod tests {
         let left = without_realm(&file, "AADDS.CONTOSO.COM").unwrap();
         assert_eq!(*left, [&[5, 2][..], &other, &hole].concat());
         assert_eq!(*without_realm(&file, "NOBODY").unwrap(), file);
+    }
+
+    #[test]
+    fn entries_of_two_files() {
+        let (one, two) = (record("nfs/h", "A", 1, 18), record("HOST$", "B", 2, 17));
+        let file = |records: &[&[u8]]| [&[5, 2], records.concat().as_slice()].concat();
+        assert_eq!(*merged(&file(&[&one]), &file(&[&two])).unwrap(), file(&[&one, &two]));
+        assert_eq!(*merged(b"", &file(&[&two])).unwrap(), file(&[&two]));
+        assert_eq!(*merged(&file(&[&one]), b"").unwrap(), file(&[&one]));
+        assert_eq!(merged(b"x", &file(&[&two])), Err(NotAKeytab));
     }
 
     #[test]

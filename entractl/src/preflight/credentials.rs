@@ -1,6 +1,7 @@
 //! The administrator's ticket: got with a password into a private folder, or found in the current ccache.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use entra_krb5::{Error, Kind, Password};
@@ -43,6 +44,49 @@ pub fn with_password(
     let end = end.map_err(|error| explain(user, kdc, &error))?;
     let detail = format!("{user} has a ticket for {}", left(end));
     Ok(Ticket { ccache: format!("FILE:{}", path.display()), detail })
+}
+
+/// The computer's own ticket, and the key behind it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// A keytab with the key of the one-time password, in the private folder.
+    pub keytab: PathBuf,
+}
+
+/// Gets a ticket of the computer account itself with its one-time password.
+///
+/// # Errors
+/// As [`with_password`], and when the account's keys are not those that a computer's password gives.
+pub fn with_one_time_password(
+    realm: &str,
+    kdc: SocketAddr,
+    computer: &str,
+    password: Zeroizing<String>,
+    folder: &PrivateFolder,
+) -> Result<Prepared, Failure> {
+    let (account, ccache, keytab) = (format!("{computer}$"), folder.file("ccache"), folder.file("preset.keytab"));
+    let refused = |error: &Error| {
+        let remedy = match error.kind {
+            Kind::UnknownPrincipal => "have it prepared: `adcli preset-computer`, or give its --computer-name",
+            Kind::WrongPassword => "it may have been used already: have it reset (`adcli preset-computer`)",
+            _ => return explain(&account, kdc, error),
+        };
+        explain(&account, kdc, error).remedy(remedy)
+    };
+    let password = Password::new(into_bytes(password)).map_err(|error| refused(&error))?;
+    entra_krb5::initial_with_password(realm, kdc, &account, &password, &ccache, TIMEOUT)
+        .map_err(|error| refused(&error))?;
+    entra_krb5::add_computer_key(realm, computer, &password, &keytab).map_err(|error| refused(&error))?;
+    // adcli will use the key: whether it is the directory's, only a ticket that is got with it tells.
+    let name = format!("{account}@{realm}");
+    let end = entra_krb5::initial_with_keytab(realm, kdc, Some(&name), &keytab, &ccache, TIMEOUT).map_err(|error| {
+        Failure::no("credentials", format!("the password is right, and its AES key is another one: {error}"))
+            .remedy("the account was renamed or has no AES keys: have it reset (`adcli preset-computer`)")
+    })?;
+    let detail = format!("{account} has a ticket for {}", left(end));
+    Ok(Prepared { ticket: Ticket { ccache: format!("FILE:{}", ccache.display()), detail }, keytab })
 }
 
 /// Finds the current ticket: in the ccache that KRB5CCNAME names, else in root's default one.

@@ -42,6 +42,8 @@ pub struct Question<'a> {
     pub permit: &'a [String],
     /// Kind of directory that the administrator named.
     pub preset: Option<Preset>,
+    /// Whether the ticket is the computer's own: the account was prepared then.
+    pub prepared: bool,
 }
 
 /// Where the account goes.
@@ -65,9 +67,16 @@ pub struct Place {
 pub fn find(question: &Question<'_>) -> Result<Place, Failure> {
     block_on("ou", async {
         let directory = connect(question).map_err(|error| asked(&error))?;
-        let (preset, container) = container(question, &directory).await?;
         let sam = format!("{}$", question.computer);
         let account = directory.computer(question.base_dn, &sam).await.map_err(|error| asked(&error))?;
+        if question.prepared {
+            let managed = directory.rights(&format!("{MANAGED},{}", question.base_dn)).await;
+            let seen = managed.map_err(|error| asked(&error))?.is_some();
+            let preset = question.preset.unwrap_or(if seen { Preset::EntraDs } else { Preset::ActiveDirectory });
+            permit::check(&directory, question.permit).await?;
+            return prepared(preset, account.as_ref(), &sam);
+        }
+        let (preset, container) = container(question, &directory).await?;
         let quota = directory.machine_account_quota(question.base_dn).await.map_err(|error| asked(&error))?;
         let place = judge(preset, &container, account.as_ref(), quota, &sam)?;
         permit::check(&directory, question.permit).await?;
@@ -95,6 +104,16 @@ async fn container(question: &Question<'_>, directory: &LdapDirectory) -> Result
         Err(Error::Protocol(_)) if question.ou.is_some() => Err(missing()),
         Err(error) => Err(asked(&error)),
     }
+}
+
+/// The place of an account that is there, which nobody but its owner needs to be allowed to change.
+fn prepared(preset: Preset, account: Option<&Rights>, sam: &str) -> Result<Place, Failure> {
+    let missing = || Failure::no("ou", format!("the account {sam} may not see itself")).remedy("see its permissions");
+    let dn = account.ok_or_else(missing)?.dn.clone();
+    // The first comma that no backslash escapes ends the account's own name (RFC 4514).
+    let end = dn.match_indices(',').find(|(at, _)| !dn[..*at].ends_with('\\')).map_or(0, |(at, _)| at + 1);
+    let step = Step::ok("ou", format!("the account {dn} was prepared"));
+    Ok(Place { ou: dn[end..].to_owned(), preset, account: Some(dn), step })
 }
 
 fn judge(
@@ -187,6 +206,14 @@ mod tests {
         let refused = found(&shut, None, 0).unwrap_err();
         assert_eq!(refused.error, "you may not create computers such as H$ in OU=b");
         assert_eq!(refused.exit, Exit::No);
+    }
+
+    #[test]
+    fn a_prepared_account_stays_where_it_is() {
+        let mine = rights("CN=web\\,1,OU=c,DC=d", &[], &[]);
+        let place = prepared(Preset::EntraDs, Some(&mine), "WEB1$").unwrap();
+        assert_eq!((place.ou.as_str(), place.account.as_deref()), ("OU=c,DC=d", Some("CN=web\\,1,OU=c,DC=d")));
+        assert!(prepared(Preset::EntraDs, None, "WEB1$").is_err());
     }
 
     #[test]

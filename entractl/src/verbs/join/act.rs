@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::plan::Plan;
 use crate::exit::Failure;
-use crate::host::file::Snapshot;
+use crate::host::file::{self, Snapshot};
 use crate::host::journal::{Journal, Kind, State};
-use crate::host::{Paths, krb5_conf, service};
+use crate::host::{Paths, keytab, krb5_conf, service};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Step};
 use crate::preflight::machine;
@@ -88,27 +88,51 @@ impl<'a> Change<'a> {
     fn account(&mut self) -> Result<Step, Failure> {
         self.journal.account_begun = true;
         self.journal.save(self.paths).map_err(|error| failed("account", &error))?;
+        if self.keytab.is_some() {
+            self.close_keytab().map_err(|error| failed("keytab", &error))?;
+        }
         let account = adcli::Account {
             computer: &self.plan.computer,
             fqdn: &self.plan.fqdn,
             ou: &self.plan.place.ou,
             keytab: &self.paths.keytab,
         };
+        if let Some(prepared) = &self.plan.prepared {
+            self.take_keys(prepared)?;
+            self.with_target(|target| adcli::renew(target, account, &|| self.interrupt.came()))?;
+            let detail = format!("{}$ has a password of its own now", self.plan.computer);
+            return Ok(Step::ok("account", detail));
+        }
         self.with_target(|target| adcli::join(target, account, &|| self.interrupt.came()))?;
         let how = if self.plan.place.account.is_some() { "taken over" } else { "created" };
         Ok(Step::ok("account", format!("{}$ {how}", self.plan.computer)))
     }
 
+    /// Puts the key of the one-time password into the keytab, where adcli looks for it and puts the next one in its
+    /// place.
+    fn take_keys(&self, prepared: &Path) -> Result<(), Failure> {
+        let path = &self.paths.keytab;
+        let before = Snapshot::take(path).map_err(|error| failed("keytab", &error))?.map(Snapshot::into_bytes);
+        let before = zeroize::Zeroizing::new(before.unwrap_or_default());
+        let more = zeroize::Zeroizing::new(fs::read(prepared).map_err(|error| failed("keytab", &error))?);
+        let both = keytab::merged(&before, &more)
+            .map_err(|error| Failure::no("keytab", format!("{}: {error}", path.display())))?;
+        file::replace(path, &both, 0o600).map_err(|error| failed("keytab", &error))
+    }
+
     fn check_keytab(&mut self) -> Result<Step, Failure> {
-        use std::os::unix::fs::PermissionsExt;
         let realm = self.plan.domain.realm();
-        // A keytab that was there before keeps the mode that somebody gave it; ours may not.
-        fs::set_permissions(&self.paths.keytab, fs::Permissions::from_mode(0o600))
-            .map_err(|error| failed("keytab", &error))?;
+        self.close_keytab().map_err(|error| failed("keytab", &error))?;
         let keys = machine::keys(&self.paths.keytab, &realm)?;
         machine::prove(&self.paths.keytab, &realm, self.plan.server.kdc())?;
         let detail = format!("{}@{realm}, key version {}, {} keys, AES only", keys.name, keys.kvno, keys.count);
         Ok(Step::ok("keytab", detail))
+    }
+
+    /// A keytab that was there before keeps the mode that somebody gave it; with our keys in it, it may not.
+    fn close_keytab(&self) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&self.paths.keytab, fs::Permissions::from_mode(0o600))
     }
 
     fn config(&mut self) -> Result<Step, Failure> {
@@ -198,7 +222,11 @@ impl<'a> Change<'a> {
         let computer = &self.plan.computer;
         if let Some(dn) = &self.plan.place.account {
             let detail = format!("the account {dn} was there before and stays; its password may have been changed");
-            output.step(Step::warn("undo", detail, "join again to use it"));
+            let remedy = match self.plan.prepared {
+                Some(_) => "have it reset (`adcli preset-computer`) before the next join",
+                None => "join again to use it",
+            };
+            output.step(Step::warn("undo", detail, remedy));
             return None;
         }
         match self.with_target(|target| adcli::delete(target, computer)) {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use entra_core::config::{self, Domain};
 use entra_core::directory::ldap::RootDse;
@@ -36,8 +37,10 @@ pub(super) struct Plan {
     pub host: String,
     /// KDCs to pin in the krb5 settings.
     pub kdcs: Vec<String>,
-    /// The administrator's ticket.
+    /// The ticket with whose rights it is done.
     pub ticket: Ticket,
+    /// A keytab with the key of the one-time password, where that proves the right.
+    pub prepared: Option<PathBuf>,
     /// Where the account goes.
     pub place: Place,
     /// entra.toml as it will be.
@@ -74,7 +77,7 @@ pub(super) fn make(
     output.take(clock::judge(ahead, &root.host))?;
 
     let realm = domain.realm();
-    let ticket = output.pass(ticket(options, &realm, &server, folder))?;
+    let (ticket, prepared) = output.pass(ticket(options, &realm, &computer, &server, folder))?;
     output.step(Step::ok("credentials", ticket.detail.clone()));
     let question = place::Question {
         domain: &domain,
@@ -86,12 +89,13 @@ pub(super) fn make(
         ou: options.ou.as_deref(),
         permit: &options.permit,
         preset: options.preset,
+        prepared: prepared.is_some(),
     };
     let place = output.pass(place::find(&question))?;
     output.step(place.step.clone());
     let (domain, config) = output.pass(configuration(options, paths, &name, place.preset))?;
     let kdcs = pinned_kdcs(&domain);
-    Ok(Plan { domain, computer, fqdn, server, host: root.host, kdcs, ticket, place, config })
+    Ok(Plan { domain, computer, fqdn, server, host: root.host, kdcs, ticket, prepared, place, config })
 }
 
 /// The domain in lower case.
@@ -203,14 +207,27 @@ fn of_domain(root: &RootDse, domain: &str) -> Result<(), Failure> {
         .remedy("give the domain's DNS name, and a --server of that domain if any"))
 }
 
-fn ticket(options: &Join, realm: &str, server: &Server, folder: &PrivateFolder) -> Result<Ticket, Failure> {
-    match &options.credentials.user {
+/// The ticket, and with a one-time password the keytab with its key.
+fn ticket(
+    options: &Join,
+    realm: &str,
+    computer: &str,
+    server: &Server,
+    folder: &PrivateFolder,
+) -> Result<(Ticket, Option<PathBuf>), Failure> {
+    if options.credentials.one_time_password_stdin {
+        let password = terminal::password("credentials", computer, true)?;
+        let prepared = credentials::with_one_time_password(realm, server.kdc(), computer, password, folder)?;
+        return Ok((prepared.ticket, Some(prepared.keytab)));
+    }
+    let ticket = match &options.credentials.user {
         Some(user) => {
             let password = terminal::password("credentials", user, options.password_stdin)?;
             credentials::with_password(realm, server.kdc(), user, password, folder)
         }
         None => credentials::current(realm),
-    }
+    };
+    Ok((ticket?, None))
 }
 
 /// The servers in one line.
