@@ -111,6 +111,10 @@ pub struct Join {
     #[arg(long, value_name = "GROUP", num_args = 1..)]
     pub permit: Vec<String>,
 
+    /// Do not register this host's name and addresses in the domain's DNS
+    #[arg(long)]
+    pub no_dns: bool,
+
     /// Name of the computer account (default: the first label of the host name), at most 15 characters
     #[arg(long, value_name = "NAME")]
     pub computer_name: Option<String>,

@@ -9,6 +9,7 @@
 //! | [`preflight`] | what is checked before a join, and by `check` |
 //! | [`host`] | the files and services of the host that join changes, and how they are undone |
 //! | [`adcli`], [`process`] | running adcli and understanding it |
+//! | [`registration`] | the host's name in the domain's DNS |
 //! | [`interrupt`] | Ctrl-C, noted instead of obeyed while a host is being changed |
 //! | [`terminal`], [`module`] | FFI edges: a password without echo, whether a module loads |
 
@@ -27,6 +28,7 @@ pub mod module;
 pub mod output;
 pub mod preflight;
 pub mod process;
+pub mod registration;
 #[allow(unsafe_code)] // FFI edge: termios.
 pub mod terminal;
 pub mod verbs;

@@ -222,28 +222,6 @@ impl Context {
         Ok(output.to_vec())
     }
 
-    /// Whether the peer made `code` for `message` (RFC 2744 5.34).
-    ///
-    /// # Errors
-    /// [`ErrorKind::BadPeer`] when it did not, or the message is a repeated one.
-    pub fn verify(&mut self, message: &[u8], code: &[u8]) -> Result<(), Error> {
-        let (mut input, mut token) = (borrowed(message), borrowed(code));
-        let mut minor = 0;
-        // SAFETY: the handle is a live context; the buffers are valid for the call; a null output for the quality of
-        // protection is allowed.
-        let major = unsafe {
-            ffi::gss_verify_mic(&raw mut minor, self.handle.0, &raw mut input, &raw mut token, ptr::null_mut())
-        };
-        check(major, minor)?;
-        if major != ffi::COMPLETE {
-            return Err(Error {
-                kind: ErrorKind::BadPeer,
-                text: format!("message out of sequence (status {major:#x})"),
-            });
-        }
-        Ok(())
-    }
-
     /// Most plain bytes whose sealed form has at most `max_wrapped` bytes.
     ///
     /// # Errors

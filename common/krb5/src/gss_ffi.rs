@@ -125,13 +125,6 @@ unsafe extern "C" {
         message: *mut Buffer,
         mic: *mut Buffer,
     ) -> Status;
-    pub(crate) fn gss_verify_mic(
-        minor: *mut Status,
-        context: ContextHandle,
-        message: *mut Buffer,
-        mic: *mut Buffer,
-        protection: *mut u32,
-    ) -> Status;
     pub(crate) fn gss_wrap_size_limit(
         minor: *mut Status,
         context: ContextHandle,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, Snapshot};
 use super::{Paths, config, keytab, krb5_conf};
 use crate::exit::Failure;
+use crate::registration::Registered;
 
 /// Version of the file; another one is refused.
 const VERSION: u32 = 1;
@@ -72,6 +73,9 @@ pub struct Journal {
     pub keytab_mode: Option<u32>,
     /// Whether join enabled the service.
     pub service_enabled: bool,
+    /// What is registered in the domain's DNS.
+    #[serde(default)]
+    pub dns: Option<Registered>,
     changes: Vec<Change>,
     folders: Vec<PathBuf>,
 }
@@ -88,6 +92,7 @@ impl Journal {
             account_begun: false,
             keytab_mode,
             service_enabled: false,
+            dns: None,
             changes: Vec::new(),
             folders: Vec::new(),
         }

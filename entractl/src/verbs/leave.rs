@@ -13,11 +13,13 @@ use crate::cli::Leave;
 use crate::exit::Failure;
 use crate::host::journal::Journal;
 use crate::host::lock::Lock;
+use crate::host::private::PrivateFolder;
 use crate::host::{Paths, config, file, keytab, krb5_conf, need_root, service};
 use crate::interrupt::Interrupt;
 use crate::output::{Answer, Output, Step};
 use crate::preflight::credentials::{self, Ticket};
 use crate::preflight::{connect, dns, root_dse};
+use crate::registration::{self, Registered};
 use crate::{adcli, daemon, terminal};
 
 /// Leaves. The account goes first: where that fails, the host is still joined and the command can be repeated.
@@ -26,7 +28,12 @@ pub(super) fn run(options: &Leave, socket: &Path, output: &mut Output<'_>) -> Re
     let _lock = Lock::take(Path::new(LOCK), "leave")?;
     let paths = Paths::installed();
     let joined = output.pass(Joined::find(&paths))?;
-    let deleted = joined.delete_account(options, output)?;
+    let folder = private_folder("leave")?;
+    if let Some(registered) = joined.journal.as_ref().and_then(|journal| journal.dns.as_ref()) {
+        // Before the account goes, whose records they are.
+        output.step(joined.unregister(registered, &paths, &folder));
+    }
+    let deleted = joined.delete_account(options, &folder, output)?;
 
     let _interrupt = Interrupt::watch();
     let _ = daemon::ask(socket, "leave", &Request::CacheFlush { name: None });
@@ -77,8 +84,35 @@ impl Joined {
         Ok(Self { domain, computer, journal })
     }
 
+    /// Takes this host's name out of the domain's DNS. What hinders is no reason to stay joined.
+    fn unregister(&self, registered: &Registered, paths: &Paths, folder: &PrivateFolder) -> Step {
+        let removed = dns::find(&self.domain)
+            .and_then(|servers| connect::first(&servers))
+            .and_then(|reached| Ok((root_dse::read(reached.server.addr)?.0.host, reached.server)))
+            .map_err(|failure| failure.error)
+            .and_then(|(host, server)| {
+                let (realm, ccache) = (self.domain.realm(), folder.file("machine.ccache"));
+                let (host, realm) = (host.as_str(), realm.as_str());
+                let machine =
+                    registration::Machine { server: &server, host, realm, keytab: &paths.keytab, ccache: &ccache };
+                machine.with_ticket(|dns| registration::remove(dns, registered))
+            });
+        match removed {
+            Ok(()) => Step::ok("register", format!("{} is no longer in DNS", registered.name)),
+            Err(error) => {
+                let detail = format!("{} may still be in DNS: {error}", registered.name);
+                Step::warn("register", detail, "have it removed there")
+            }
+        }
+    }
+
     /// Gives whether the account was deleted.
-    fn delete_account(&self, options: &Leave, output: &mut Output<'_>) -> Result<bool, Failure> {
+    fn delete_account(
+        &self,
+        options: &Leave,
+        folder: &PrivateFolder,
+        output: &mut Output<'_>,
+    ) -> Result<bool, Failure> {
         let (realm, account) = (self.domain.realm(), format!("{}$", self.computer));
         if options.user.is_none() && !options.ccache {
             let remedy =
@@ -90,13 +124,12 @@ impl Joined {
             ));
             return Ok(false);
         }
-        let folder = private_folder("leave")?;
         let server = output.pass(dns::find(&self.domain).and_then(|servers| connect::first(&servers)))?.server;
         let host = output.pass(root_dse::read(server.addr))?.0.host;
         output.step(Step::ok("connect", format!("{host} ({})", server.addr.ip())));
         let ticket: Ticket = output.pass(match &options.user {
             Some(user) => terminal::password("credentials", user, options.password_stdin)
-                .and_then(|password| credentials::with_password(&realm, server.kdc(), user, password, &folder)),
+                .and_then(|password| credentials::with_password(&realm, server.kdc(), user, password, folder)),
             None => credentials::current(&realm),
         })?;
         output.step(Step::ok("credentials", ticket.detail.clone()));

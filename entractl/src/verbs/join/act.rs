@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::host::{Paths, keytab, krb5_conf, service};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Step};
 use crate::preflight::machine;
+use crate::registration::{self, Registered};
 use crate::{adcli, daemon};
 
 /// Longest wait for a daemon that was started just now to be online.
@@ -55,8 +57,16 @@ type Act<'a> = fn(&mut Change<'a>) -> Result<Step, Failure>;
 
 impl<'a> Change<'a> {
     fn all(&mut self, output: &mut Output<'_>) -> Result<(), Failure> {
-        let steps: [Act<'a>; 7] =
-            [Self::krb5, Self::account, Self::check_keytab, Self::config, Self::service, Self::test, Self::finish];
+        let steps: [Act<'a>; 8] = [
+            Self::krb5,
+            Self::account,
+            Self::check_keytab,
+            Self::config,
+            Self::service,
+            Self::test,
+            Self::register,
+            Self::finish,
+        ];
         for step in steps {
             if self.interrupt.came() {
                 return Err(Failure::no("interrupt", "interrupted"));
@@ -182,6 +192,42 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// A host without a name in DNS is joined all the same: what hinders is a warning.
+    fn register(&mut self) -> Result<Step, Failure> {
+        let plan = self.plan;
+        let Some(addresses) = &plan.addresses else { return Ok(Step::ok("register", "")) };
+        let realm = plan.domain.realm();
+        let registered = self.machine(&realm).with_ticket(|dns| {
+            registration::register(dns, &plan.fqdn, addresses, |planned| {
+                self.journal.dns = Some(planned.clone());
+                self.journal.save(self.paths)
+            })
+        });
+        let step = match registered {
+            Ok(registered) => {
+                let step = Step::ok("register", announced(&registered));
+                self.journal.dns = Some(registered);
+                step
+            }
+            Err(error) => {
+                let remedy = "where an account that is gone owns the record, have it deleted; else have the name entered \
+                              by hand if others need it, or join with --no-dns";
+                Step::warn("register", format!("{} is not in DNS: {error}", plan.fqdn), remedy)
+            }
+        };
+        self.journal.save(self.paths).map_err(|error| failed("register", &error))?;
+        Ok(step)
+    }
+
+    fn machine<'m>(&self, realm: &'m str) -> registration::Machine<'m>
+    where
+        'a: 'm,
+    {
+        let (plan, paths) = (self.plan, self.paths);
+        let (server, host, ccache) = (&plan.server, plan.host.as_str(), plan.machine_ccache.as_path());
+        registration::Machine { server, host, realm, keytab: &paths.keytab, ccache }
+    }
+
     fn finish(&mut self) -> Result<Step, Failure> {
         self.journal.state = State::Joined;
         self.journal.save(self.paths).map_err(|error| failed("finish", &error))?;
@@ -193,6 +239,11 @@ impl<'a> Change<'a> {
         let mut left = Vec::new();
         if self.journal.service_enabled {
             left.extend(service::stop(true).err());
+        }
+        if let Some(registered) = &self.journal.dns {
+            let realm = self.plan.domain.realm();
+            let removed = self.machine(&realm).with_ticket(|dns| registration::remove(dns, registered));
+            left.extend(removed.err().map(|error| format!("{} in DNS ({error})", registered.name)));
         }
         // While the krb5 settings are still there.
         let account = if self.journal.account_begun { self.undo_account(output) } else { None };
@@ -248,6 +299,16 @@ impl<'a> Change<'a> {
             ccache: &plan.ticket.ccache,
         })
     }
+}
+
+/// What was registered, in words.
+fn announced(registered: &Registered) -> String {
+    let shown = |addresses: &[IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let back = match registered.reverse.as_slice() {
+        [] => "no zone takes the way back".to_owned(),
+        reverse => format!("and back from {}", shown(reverse)),
+    };
+    format!("{} leads to {}, {back}", registered.name, shown(&registered.addresses))
 }
 
 fn failed(step: &str, error: &io::Error) -> Failure {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use entra_core::config::{self, Domain};
@@ -21,7 +22,7 @@ use crate::output::{Output, Step};
 use crate::preflight::credentials::{self, Ticket};
 use crate::preflight::place::{self, Place};
 use crate::preflight::{clock, computer, connect, dns, root_dse};
-use crate::terminal;
+use crate::{registration, terminal};
 
 /// Everything that the changes need to know.
 pub(super) struct Plan {
@@ -43,6 +44,10 @@ pub(super) struct Plan {
     pub prepared: Option<PathBuf>,
     /// Where the account goes.
     pub place: Place,
+    /// This host's addresses, to be registered in the domain's DNS; none where that is not wanted.
+    pub addresses: Option<Vec<IpAddr>>,
+    /// Where the machine's ticket may be written.
+    pub machine_ccache: PathBuf,
     /// entra.toml as it will be.
     pub config: String,
 }
@@ -95,7 +100,11 @@ pub(super) fn make(
     output.step(place.step.clone());
     let (domain, config) = output.pass(configuration(options, paths, &name, place.preset))?;
     let kdcs = pinned_kdcs(&domain);
-    Ok(Plan { domain, computer, fqdn, server, host: root.host, kdcs, ticket, prepared, place, config })
+    let towards = servers.iter().map(|server| server.addr);
+    let addresses = (!options.no_dns).then(|| registration::own_addresses(towards));
+    let machine_ccache = folder.file("machine.ccache");
+    let host = root.host;
+    Ok(Plan { domain, computer, fqdn, server, host, kdcs, ticket, prepared, place, addresses, machine_ccache, config })
 }
 
 /// The domain in lower case.
