@@ -7,6 +7,7 @@ pub mod keytab;
 pub mod krb5_conf;
 pub mod lock;
 pub mod private;
+pub mod resolver;
 pub mod service;
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! Finding the domain controllers, as the daemon does.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,14 @@ pub fn find(domain: &Domain) -> Result<Vec<Server>, Failure> {
         let wrong = |error: entra_core::Error| Failure::new(Exit::NoDirectory, "dns", error.to_string());
         Arc::new(Servers::new(domain).map_err(wrong)?).candidates(TIMEOUT).await.map_err(wrong)
     })
+}
+
+/// The domain controllers that these DNS servers name, whatever the configuration says.
+///
+/// # Errors
+/// As [`find`].
+pub fn records(domain: &str, servers: &[SocketAddr]) -> Result<Vec<Server>, Failure> {
+    block_on("dns", async { locate(domain, servers, TIMEOUT).await.map_err(|error| explain(&error)) })
 }
 
 fn explain(error: &LocateError) -> Failure {

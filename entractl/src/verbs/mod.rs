@@ -3,6 +3,7 @@
 mod cache;
 mod check;
 mod config;
+mod dns;
 mod group;
 mod join;
 mod leave;
@@ -38,6 +39,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Users(options) => list::run(list::Kind::Users, options, &cli.socket),
         Verb::Groups(options) => list::run(list::Kind::Groups, options, &cli.socket),
         Verb::Cache { action } => cache::run(action, &cli.socket),
+        Verb::Dns { action } => dns::run(action, output),
         Verb::Config { action } => config::run(action),
     }
 }

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod ask;
+mod enrol;
 mod filters;
 mod groups;
 mod input;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Case> {
         sysusers::CASES,
         join::CASES,
         join_undo::CASES,
+        enrol::CASES,
         ask::CASES,
         names::CASES,
         parity::CASES,
