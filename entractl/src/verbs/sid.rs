@@ -15,7 +15,7 @@ pub(super) fn run(sid: &str, source: SourceChoice, socket: &Path) -> Result<Answ
     let reply = ask("sid", Request::Sid { sid: sid_text("sid", sid)? }, socket, source)?;
     // The JSON is the tagged reply: a program must see which of the two it is.
     match &reply {
-        Reply::User(view) => Ok(Answer::done(user::render(view), &reply)),
+        Reply::User(view) => Ok(Answer::done(user::render(view, source), &reply)),
         Reply::Group(view) => Ok(Answer::done(group::render(view), &reply)),
         _ => Err(daemon::unexpected("sid")),
     }

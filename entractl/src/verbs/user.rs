@@ -5,7 +5,7 @@ use std::path::Path;
 use entra_core::control::{Reply, Request, UserView};
 
 use super::{ask, lookup_key, origin};
-use crate::cli::User;
+use crate::cli::{SourceChoice, User};
 use crate::daemon;
 use crate::exit::Failure;
 use crate::output::{Answer, fields};
@@ -15,13 +15,13 @@ pub(super) fn run(options: &User, socket: &Path) -> Result<Answer, Failure> {
     let key = &options.key;
     let key = lookup_key("user", key.name.as_deref(), key.uid, key.sid.as_deref())?;
     match ask("user", Request::User { key }, socket, options.source)? {
-        Reply::User(user) => Ok(Answer::done(render(&user), &user)),
+        Reply::User(user) => Ok(Answer::done(render(&user, options.source), &user)),
         _ => Err(daemon::unexpected("user")),
     }
 }
 
-/// A user for people.
-pub(super) fn render(user: &UserView) -> String {
+/// A user for people. Whether it can log in offline is known to the daemon alone.
+pub(super) fn render(user: &UserView, source: SourceChoice) -> String {
     let groups: Vec<_> = user
         .groups
         .iter()
@@ -47,7 +47,7 @@ pub(super) fn render(user: &UserView) -> String {
         ("answer from", Some(origin(user.source, user.age_seconds))),
         (
             "offline login",
-            Some(match user.offline_until.filter(|_| user.offline_ready) {
+            (!source.direct).then(|| match user.offline_until.filter(|_| user.offline_ready) {
                 Some(until) => format!("ready until {}", entra_core::auth::utc(until)),
                 None => "not ready: needs an online login first".to_owned(),
             }),
@@ -81,7 +81,7 @@ mod tests {
             offline_ready: false,
             offline_until: None,
         };
-        let text = render(&user);
+        let text = render(&user, SourceChoice { direct: false });
         for line in [
             "user:           alice",
             "uid:            674001103",
@@ -93,8 +93,9 @@ mod tests {
             assert!(text.lines().any(|seen| seen == line), "no line `{line}` in\n{text}");
         }
         assert!(!text.contains("userPrincipalName"));
+        assert!(!render(&user, SourceChoice { direct: true }).contains("offline login"));
         let ready = UserView { offline_ready: true, offline_until: Some(1_763_633_700), ..user };
-        let text = render(&ready);
+        let text = render(&ready, SourceChoice { direct: false });
         assert!(text.lines().any(|seen| seen == "offline login:  ready until 2025-11-20 10:15 UTC"), "{text}");
     }
 }

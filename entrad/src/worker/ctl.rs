@@ -47,7 +47,6 @@ impl Service {
         view.offline_until = self.login.offline_until(&sid, &view.domain).await?;
         view.offline_ready = view.offline_until.is_some();
         Ok(Reply::User(view))
-        }
     }
 
     async fn status(&self) -> Status {
