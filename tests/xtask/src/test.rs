@@ -16,8 +16,16 @@ pub struct Options {
 /// What the build links against and is built with; the lab asks for its own.
 const BUILD_PACKAGES: [&str; 6] = ["gcc", "libc6-dev", "pkg-config", "libkrb5-dev", "libpam0g-dev", "binutils"];
 /// What the tests outside of the lab run: a real KDC, and what they put around the modules.
-const TEST_PACKAGES: [&str; 7] =
-    ["krb5-kdc", "krb5-admin-server", "libnss-wrapper", "libpam-wrapper", "pamtester", "util-linux", "valgrind"];
+const TEST_PACKAGES: [&str; 8] = [
+    "krb5-kdc",
+    "krb5-admin-server",
+    "libnss-wrapper",
+    "libpam-wrapper",
+    "pamtester",
+    "procps",
+    "util-linux",
+    "valgrind",
+];
 
 type Step = (&'static str, fn() -> Outcome);
 
