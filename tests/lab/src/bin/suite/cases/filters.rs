@@ -1,4 +1,4 @@
-//! Filters by unit and attribute, and enumeration: what the configuration leaves out is gone at once, also from what was
+//! Filters by unit, group and attribute, and enumeration: what the configuration leaves out is gone at once, also from what was
 //! cached before.
 
 use std::time::Duration;
@@ -11,7 +11,8 @@ use crate::Case;
 use crate::check::{self, Verdict};
 use crate::world::World;
 
-pub const CASES: &[Case] = &[("filters: bases, filters and enumerate count at once, cached or not", filters)];
+pub const CASES: &[Case] =
+    &[("filters: by unit, group and attribute, and enumerate, count at once, cached or not", filters)];
 
 const CONFIG: &str = "/etc/entra/entra.toml";
 /// `getent` found nothing.
@@ -38,6 +39,11 @@ fn filters(world: &World) -> Verdict {
     there(&node, "passwd", &["alice", "user0102", "bulk0001"])?;
     let after = members(&node, "team-010")?;
     check::equal("members when one is filtered out", &after, &before.replace("user0101,", ""))?;
+
+    let group = "CN=Linux Admins,OU=AADDC Users,DC=aadds,DC=contoso,DC=com";
+    restart_with(&node, &plain, &format!("user_filter = \"(memberOf={group})\""))?;
+    there(&node, "passwd", &["alice", "bob@contoso.com"])?;
+    gone(&node, "passwd", &["carol", "user0102", "bulk0001"])?;
 
     restart_with(&node, &plain, "group_bases = [\"CN=Users,DC=aadds,DC=contoso,DC=com\"]")?;
     gone(&node, "group", &["team-010", "linux admins", "674001124"])?;
