@@ -68,6 +68,16 @@ pub enum Verb {
     ///
     /// As users.
     Groups(List),
+    /// Say whether this user would be let in, and which rule or flag decides
+    ///
+    /// Judged now, as a login is; the password is not part of it. Exit status 1 where the user would be refused.
+    Explain {
+        /// alice, alice@contoso.com or 'AADDS\alice'
+        user: String,
+        /// PAM service, such as sshd
+        #[arg(long, value_name = "SERVICE")]
+        service: Option<String>,
+    },
     /// Cached answers: forget them, or count them
     Cache {
         /// What to do with them

@@ -148,9 +148,11 @@ fn wire(config: Config, paths: &Paths, folder: &PrivateFolder) -> Result<Arc<Loo
 }
 
 /// Gets tickets with the keytab in this process, which is root's.
-struct MachineKdc {
-    keytab: PathBuf,
-    ccache: PathBuf,
+pub(crate) struct MachineKdc {
+    /// The machine's keytab.
+    pub(crate) keytab: PathBuf,
+    /// Where the ticket is written.
+    pub(crate) ccache: PathBuf,
 }
 
 #[async_trait]

@@ -10,6 +10,7 @@
 //! | [`host`] | the files and services of the host that join changes, and how they are undone |
 //! | [`adcli`], [`process`] | running adcli and understanding it |
 //! | [`registration`] | the host's name in the domain's DNS |
+//! | [`policy`] | logon rights of group policies, which nobody enforces here |
 //! | [`interrupt`] | Ctrl-C, noted instead of obeyed while a host is being changed |
 //! | [`terminal`], [`module`] | FFI edges: a password without echo, whether a module loads |
 
@@ -26,6 +27,7 @@ pub mod interrupt;
 #[allow(unsafe_code)] // FFI edge: dlopen.
 pub mod module;
 pub mod output;
+pub mod policy;
 pub mod preflight;
 pub mod process;
 pub mod registration;

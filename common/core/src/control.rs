@@ -24,6 +24,13 @@ pub enum Request {
         /// `S-1-…`
         sid: String,
     },
+    /// Whether this user would be let in now, and what decides.
+    Explain {
+        /// How the user is named.
+        user: String,
+        /// PAM service, such as `sshd`; `None` = any.
+        service: Option<String>,
+    },
     /// Users that are known, in the order of domain and name.
     Users {
         /// Which of them.
@@ -85,6 +92,8 @@ pub enum Reply {
     User(Box<UserView>),
     /// To [`Request::Group`] and [`Request::Sid`].
     Group(Box<GroupView>),
+    /// To [`Request::Explain`].
+    Explanation(Box<Explanation>),
     /// To [`Request::Users`] and [`Request::Groups`].
     Accounts(Accounts),
     /// The directory says that there is none.
@@ -241,6 +250,29 @@ pub struct GroupView {
     pub source: Source,
     /// Age of the answer in seconds.
     pub age_seconds: u64,
+}
+
+/// Whether a user would be let in, and what decides. The password is not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Canonical name.
+    pub user: String,
+    /// DNS name of the domain.
+    pub domain: String,
+    /// PAM service that was asked about.
+    pub service: Option<String>,
+    /// Whether the login would be let in, given the right password.
+    pub permitted: bool,
+    /// The reason code that the log would have; `permitted` where there is none.
+    pub reason: String,
+    /// The rule or flag that decides, in one sentence.
+    pub decided_by: String,
+    /// What the person would read; empty where nothing is said.
+    pub message: String,
+    /// Flags of the account in words, as in [`UserView::flags`].
+    pub flags: Vec<String>,
+    /// Where the account's state came from.
+    pub source: Source,
 }
 
 /// A part of the list of users or groups.

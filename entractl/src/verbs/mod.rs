@@ -4,6 +4,7 @@ mod cache;
 mod check;
 mod config;
 mod dns;
+mod explain;
 mod group;
 mod join;
 mod leave;
@@ -38,6 +39,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Sid { sid, source } => sid::run(sid, *source, &cli.socket),
         Verb::Users(options) => list::run(list::Kind::Users, options, &cli.socket),
         Verb::Groups(options) => list::run(list::Kind::Groups, options, &cli.socket),
+        Verb::Explain { user, service } => explain::run(user, service.as_deref(), &cli.socket),
         Verb::Cache { action } => cache::run(action, &cli.socket),
         Verb::Dns { action } => dns::run(action, output),
         Verb::Config { action } => config::run(action),

@@ -40,12 +40,21 @@ pub(super) fn offline_state(user: &Answer<UserRecord>, now: u64) -> Result<(), R
     }
 }
 
+/// The rule that lets a user in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// No rule names the user, and everybody else may log in.
+    Default,
+    /// A member of this permitted group.
+    Group(String),
+}
+
 /// What the domain's rules say. Groups are read anew, so that a revoked membership counts at this login.
-pub(super) async fn rules(lookup: &Arc<Lookup>, user: &UserRecord, access: &Access) -> Result<(), Refusal> {
+pub(super) async fn rules(lookup: &Arc<Lookup>, user: &UserRecord, access: &Access) -> Result<Rule, Refusal> {
     let memberships = lookup.memberships(&user.sid, Freshness::Fresh).await;
     if access.default_allow {
         // The groups were read for their own sake: the session's initgroups finds them fresh.
-        return Ok(());
+        return Ok(Rule::Default);
     }
     let groups = match memberships {
         Ok(Some(memberships)) => memberships.value,
@@ -62,7 +71,7 @@ pub(super) async fn rules(lookup: &Arc<Lookup>, user: &UserRecord, access: &Acce
             Err(error) => return Err(unreachable(&error)),
         };
         if groups.groups.contains(&sid) || user.primary_group == sid {
-            return Ok(());
+            return Ok(Rule::Group(name.clone()));
         }
     }
     Err(Refusal::NotPermitted)

@@ -75,7 +75,7 @@ impl Login {
     pub async fn account(&self, context: &Context<'_>) -> Outcome {
         let outcome = match self.known_user(context.user).await {
             Ok(Some(user)) => match self.permit(&user).await {
-                Ok(()) => Outcome {
+                Ok(_) => Outcome {
                     message: self.expiry_warning(&user, context).unwrap_or_default(),
                     ..Outcome::bare(Code::Success)
                 },
@@ -297,7 +297,8 @@ impl Login {
         Some(format!("Your password expires {}. {hint}", sentence::in_days(left)).trim_end().to_owned())
     }
 
-    async fn permit(&self, user: &Answer<UserRecord>) -> Result<(), Refusal> {
+    /// Whether the account may log in: its state, then the rules. What lets it in, or what does not.
+    pub(super) async fn permit(&self, user: &Answer<UserRecord>) -> Result<access::Rule, Refusal> {
         let now = self.lookup.now();
         if user.source == Source::Stale {
             access::offline_state(user, now)?;

@@ -4,6 +4,7 @@
 mod access;
 mod change;
 mod date;
+mod explain;
 mod kdc;
 mod login;
 mod offline;

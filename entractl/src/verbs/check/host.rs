@@ -8,8 +8,10 @@ use entra_core::config::Domain;
 use entra_core::discovery::Server;
 
 use crate::exit::Failure;
+use crate::host::private::PrivateFolder;
 use crate::host::{Paths, krb5_conf};
 use crate::output::Step;
+use crate::policy;
 use crate::preflight::machine;
 
 /// One line per thing that was looked at.
@@ -57,6 +59,15 @@ pub(super) fn armor(domain: &Domain, server: &Server, paths: &Paths) -> Result<S
     }
     let remedy = "turn on Kerberos armoring in the domain's security settings";
     Ok(Step::warn("security", format!("{server} offers no Kerberos armor (FAST)"), remedy))
+}
+
+/// Logon rights of group policies, which nobody enforces here. Nothing where this machine has no key: that is another
+/// line's to say.
+pub(super) fn policies(domain: &Domain, paths: &Paths) -> Vec<Step> {
+    let Ok(keys) = need_root().and_then(|()| machine::keys(&paths.keytab, &domain.realm())) else { return Vec::new() };
+    let path = format!("/run/entractl-check.{}", std::process::id());
+    let Ok(folder) = PrivateFolder::make(Path::new(&path)) else { return Vec::new() };
+    policy::look("security", domain, keys.name.trim_end_matches('$'), paths, &folder)
 }
 
 fn need_root() -> Result<(), Failure> {

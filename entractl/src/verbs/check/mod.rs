@@ -75,6 +75,9 @@ fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, output: &mut Outp
     }
     if wanted(Topic::Security) {
         let _ = output.take(host::armor(domain, &server, paths));
+        for step in host::policies(domain, paths) {
+            output.step(step);
+        }
     }
 }
 

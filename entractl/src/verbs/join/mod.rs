@@ -14,6 +14,7 @@ use crate::host::private::PrivateFolder;
 use crate::host::{Paths, need_root};
 use crate::interrupt::Interrupt;
 use crate::output::{Answer, Output};
+use crate::policy;
 
 /// Where one join or leave at a time is ensured.
 pub(super) const LOCK: &str = "/run/entractl.lock";
@@ -33,6 +34,9 @@ pub(super) fn run(options: &Join, socket: &Path, output: &mut Output<'_>) -> Res
     })?;
     let interrupt = Interrupt::watch();
     act::run(&plan, &paths, socket, &interrupt, output)?;
+    for step in policy::look("policy", &plan.domain, &plan.computer, &paths, &folder) {
+        output.step(step);
+    }
     let who = if options.permit.is_empty() {
         "everybody in the domain may log in; `--permit GROUP` at join, or the table access of the domain in \
          /etc/entra/entra.toml, narrows it"

@@ -2,8 +2,8 @@
 //!
 //! From the bottom: [`ber`] and [`sasl`] bind a fresh TCP connection, [`seal`] carries it, [`connection`] searches on it,
 //! [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
-//! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], and before a join
-//! [`rights`] and [`root_dse`].
+//! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
+//! [`rights`] and [`root_dse`], and behind it [`policy`].
 //!
 //! The place of the site-aware DC choice is before [`connect`]; that of LDAPS and StartTLS beside [`sasl`] and [`seal`].
 
@@ -16,6 +16,7 @@ mod filter;
 mod find;
 mod link;
 mod members;
+mod policy;
 mod profile;
 mod rights;
 mod root_dse;
@@ -35,6 +36,7 @@ use async_trait::async_trait;
 use self::connect::Connector;
 use self::enumerate::Running;
 use self::link::Link;
+pub use self::policy::SecurityPolicy;
 pub use self::rights::Rights;
 pub use self::root_dse::{RootDse, root_dse};
 use self::subtrees::Subtrees;

@@ -1,6 +1,6 @@
 //! Asking with `entractl`: through the daemon, and from the directory itself.
 
-use entra_lab::accounts::{ALICE, PEOPLE};
+use entra_lab::accounts::{ALICE, Account, PEOPLE};
 use entra_lab::{Node, product};
 
 use crate::Case;
@@ -10,6 +10,7 @@ use crate::world::World;
 pub const CASES: &[Case] = &[
     ("ask: --direct gives what the daemon gives, from the directory", same_answers),
     ("ask: --direct works with the daemon stopped, for root alone", without_the_daemon),
+    ("ask: explain names the rule or flag that decides, as the login does", explained),
     ("ask: lists hold every user once, page by page", lists),
 ];
 
@@ -58,6 +59,42 @@ fn without_the_daemon(world: &World) -> Verdict {
     let away = node.run(&["entractl", "user", "--direct", ALICE.sam]);
     world.mend()?;
     check::status("user --direct with the directory away", &away?, 4)
+}
+
+fn explained(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    for (user, status, wanted) in [
+        ("alice", 0, "decided by: default = \"allow\""),
+        ("dave", 1, "decided by: the account is disabled"),
+        ("erin", 1, "decided by: the account has expired"),
+        ("frank", 1, "decided by: the account is locked"),
+        ("grace", 0, "after a change of the password"),
+        ("localuser", 1, "a local user"),
+        ("no-such-user", 1, "no such entry"),
+    ] {
+        let output = node.run(&["entractl", "explain", user, "--service", "sshd"])?;
+        check::status(&format!("explain {user}"), &output, status)?;
+        check::holds(&format!("explain {user}"), &format!("{}{}", output.stdout, output.stderr), wanted)?;
+    }
+    // A rule: those in the group come in, others do not, and ssh sees it the same way.
+    product::stop_daemon(&node)?;
+    let config = node.read_file("/etc/entra/entra.toml")?;
+    let rules = "\n[domains.\"aadds.contoso.com\".access]\ndefault = \"deny\"\npermit = [\"linux admins\"]\n";
+    node.put_file("/etc/entra/entra.toml", format!("{config}{rules}"), 0o644)?;
+    product::start_daemon(&node)?;
+    let alice = node.run(&["entractl", "explain", "alice"])?;
+    check::status("explain alice, a permitted group's member", &alice, 0)?;
+    check::holds("explain alice", &alice.stdout, "a member of the group \"linux admins\"")?;
+    let outsider = account("carol")?;
+    let refused = node.run(&["entractl", "explain", outsider.sam])?;
+    check::status("explain of somebody outside", &refused, 1)?;
+    check::holds("explain of somebody outside", &refused.stdout, "a member of none of [\"linux admins\"]")?;
+    check::status("ssh of alice", &product::ssh_as(&node, &ALICE, "true")?, 0)?;
+    check::status("ssh of somebody outside", &product::ssh_as(&node, outsider, "true")?, 255)
+}
+
+fn account(sam: &str) -> Result<&'static Account, String> {
+    PEOPLE.iter().find(|account| account.sam == sam).ok_or_else(|| format!("no account {sam}"))
 }
 
 fn lists(world: &World) -> Verdict {

@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
     ("enrol: a prepared account and its one-time password, which no command line shows", one_time_password),
     ("enrol: a Kerberos ticket in place of a password", ticket),
     ("enrol: join registers the host in DNS both ways, leave takes it out", registration),
+    ("enrol: logon rights of group policies are warned of, and named where they can be read", logon_rights),
     ("enrol: dns set says what it would do, does it, and takes it back", dns_servers),
 ];
 
@@ -95,6 +96,58 @@ fn registration(world: &World) -> Verdict {
 
 fn asked(dc: &Node, name: &str) -> Result<String, String> {
     Ok(dc.run(&["host", name, dc::ADDRESS])?.stdout)
+}
+
+/// A policy at the unit of the computers, as an administrator's tool writes it.
+const POLICY: &str = r#"set -e
+id='{11111111-2222-3333-4444-555555555555}' base=DC=aadds,DC=contoso,DC=com sam=/var/lib/samba/private/sam.ldb
+if [ "$1" = remove ]; then
+    printf 'dn: OU=AADDC Computers,%s\nchangetype: modify\ndelete: gPLink\n' "$base" | ldbmodify -H $sam
+    ldbdel -H $sam "CN=$id,CN=Policies,CN=System,$base"
+    exit
+fi
+cat >/tmp/policy.ldif <<END
+dn: CN=$id,CN=Policies,CN=System,$base
+changetype: add
+objectClass: groupPolicyContainer
+displayName: Server logon
+flags: 0
+versionNumber: 1
+gPCFunctionalityVersion: 2
+gPCMachineExtensionNames: [{827D319E-6EAC-11D2-A4EA-00C04F79F83A}{803E14A0-B4FB-11D0-A0D0-00A0C90F574B}]
+
+dn: OU=AADDC Computers,$base
+changetype: modify
+replace: gPLink
+gPLink: [LDAP://CN=$id,CN=Policies,CN=System,$base;0]
+END
+ldbmodify -H $sam /tmp/policy.ldif
+folder="/var/lib/samba/sysvol/aadds.contoso.com/Policies/$id/Machine/Microsoft/Windows NT/SecEdit"
+mkdir -p "$folder"
+printf '[Privilege Rights]\r\nSeInteractiveLogonRight = *S-1-5-32-544\r\nSeBackupPrivilege = *S-1-5-32-551\r\n' |
+    iconv -t UTF-16 >"$folder/GptTmpl.inf"
+samba-tool ntacl sysvolreset
+"#;
+
+fn logon_rights(world: &World) -> Verdict {
+    let node = world.installed()?;
+    let dc = world.dc()?;
+    check::status("make the policy", &dc.sh(POLICY, &["make"])?, 0)?;
+    let verdict = (|| {
+        let joined = product::join(&node)?;
+        check::status("join", &joined, 0)?;
+        check::holds("join", &joined.stdout, "group policies may set logon rights, which are not enforced here")?;
+        check::holds("join", &joined.stdout, "\"Server logon\"")?;
+        node.apt_install(&["smbclient"])?;
+        let checked = node.run(&["entractl", "check", "security"])?;
+        check::status("check security", &checked, 0)?;
+        let line = "the group policy \"Server logon\" sets SeInteractiveLogonRight: not enforced here";
+        check::holds("check security", &checked.stdout, line)
+    })();
+    check::status("remove the policy", &dc.sh(POLICY, &["remove"])?, 0)?;
+    verdict?;
+    let checked = node.run(&["entractl", "check", "security"])?;
+    check::holds("check security without it", &checked.stdout, "no group policy sets logon rights")
 }
 
 fn dns_servers(world: &World) -> Verdict {
