@@ -100,6 +100,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             Some(socket) => Channel::new(socket, end_without_broker).map(|channel| Arc::new(channel) as Arc<dyn Kdc>),
             None => Ok(Arc::new(NoBroker) as Arc<dyn Kdc>),
         }),
+        cache_map: places.cache_map(),
         private_dir: places.private(),
         state_dir: places.state,
     };

@@ -34,6 +34,11 @@ impl Places {
         self.private().join("machine.ccache")
     }
 
+    /// Lookups shared with every process.
+    pub fn cache_map(&self) -> PathBuf {
+        self.run.join("cache.map")
+    }
+
     /// The krb5 configuration of the worker's own libraries.
     pub fn krb5_conf(&self) -> PathBuf {
         self.private().join("krb5.conf")

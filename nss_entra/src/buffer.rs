@@ -103,7 +103,11 @@ impl<'a> Buffer<'a> {
         Ok(unsafe { std::slice::from_raw_parts_mut(place.as_mut_ptr().cast(), count) })
     }
 
-    fn take(&mut self, count: usize) -> Result<&'a mut [MaybeUninit<u8>], Failure> {
+    /// Room for so many bytes.
+    ///
+    /// # Errors
+    /// [`Failure::BufferTooSmall`].
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a mut [MaybeUninit<u8>], Failure> {
         let free = std::mem::take(&mut self.free);
         match free.split_at_mut_checked(count) {
             None => Err(Failure::BufferTooSmall),

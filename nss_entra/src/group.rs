@@ -2,7 +2,8 @@
 
 use libnss::group::CGroup;
 
-use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
+use entra_wire::cache_map::{Key, Mapped, View};
+use entra_wire::guard::{ID_FLOOR, id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Group, Request};
 use entra_wire::ranges::Ranges;
 
@@ -11,18 +12,23 @@ use crate::daemon::{Deadline, ask};
 use crate::enumeration::{Next, Stream};
 use crate::local::{self, Names, refuse_local};
 use crate::settings::Settings;
+use crate::shared;
 use crate::status::Failure;
 
 static STREAM: Stream = Stream::new(|cursor| Request::GroupList(cursor), Group::LEAST);
 
 /// `getgrnam`: the group of this name, with all of its members.
-pub(crate) fn by_name(name: &[u8], into: Destination<'_, CGroup>) -> Result<(), Failure> {
+pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
     if !name_may_be_ours(name) {
         return Err(Failure::NotFound);
     }
     let settings = Settings::current();
+    let key = Key::GroupName(name);
+    if shared::ask(settings, |view, ranges| from_map(view, ranges, &key, into.reborrow()))?.is_some() {
+        return Ok(());
+    }
     let mut body = Vec::new();
-    let group = look_up(&Request::GroupByName(name), &settings, &mut body)?;
+    let group = look_up(&Request::GroupByName(name), settings, &mut body)?;
     if !may_be_ours(&group, &Ranges::of_config(&settings.config)) {
         return Err(Failure::NotFound);
     }
@@ -31,14 +37,26 @@ pub(crate) fn by_name(name: &[u8], into: Destination<'_, CGroup>) -> Result<(), 
 }
 
 /// `getgrgid`: the group with the members that the daemon has at hand.
-pub(crate) fn by_gid(gid: u32, into: Destination<'_, CGroup>) -> Result<(), Failure> {
+pub(crate) fn by_gid(gid: u32, mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
+    if gid < ID_FLOOR {
+        return Err(Failure::NotFound);
+    }
     let settings = Settings::current();
+    let given = shared::ask(settings, |view, ranges| {
+        if !id_may_be_ours(gid, ranges) || !view.serves_id(gid) {
+            return Err(Failure::NotFound);
+        }
+        from_map(view, ranges, &Key::Gid(gid), into.reborrow())
+    })?;
+    if given.is_some() {
+        return Ok(());
+    }
     let ranges = Ranges::of_config(&settings.config);
     if !id_may_be_ours(gid, &ranges) {
         return Err(Failure::NotFound);
     }
     let mut body = Vec::new();
-    let group = look_up(&Request::GroupByGid(gid), &settings, &mut body)?;
+    let group = look_up(&Request::GroupByGid(gid), settings, &mut body)?;
     if group.gid != gid || !may_be_ours(&group, &ranges) {
         return Err(Failure::NotFound);
     }
@@ -50,7 +68,7 @@ pub(crate) fn by_gid(gid: u32, into: Destination<'_, CGroup>) -> Result<(), Fail
 pub(crate) fn next(mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
     let settings = Settings::current();
     let ranges = Ranges::of_config(&settings.config);
-    STREAM.next(&settings, |reader| {
+    STREAM.next(settings, |reader| {
         let group = Group::read(reader)?;
         if !may_be_ours(&group, &ranges) || is_local(&group)? {
             return Ok(Next::Skipped);
@@ -65,6 +83,50 @@ pub(crate) fn next(mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
 pub(crate) fn rewind() -> Result<(), Failure> {
     STREAM.rewind();
     Ok(())
+}
+
+/// The group that the shared cache has by this key: by name only with all of its members, by gid with those that are
+/// known. Local names are not among them: the daemon leaves them out, and withdraws the cache when that changes.
+fn from_map(
+    view: &View<'_, Mapped>,
+    ranges: &Ranges,
+    key: &Key<'_>,
+    into: Destination<'_, CGroup>,
+) -> Result<Option<()>, Failure> {
+    let by_name = matches!(key, Key::GroupName(_));
+    let Some(group) = view.group(key, by_name) else { return shared::missing(view, key) };
+    let is_asked = if let Key::Gid(gid) = key { *gid == group.gid } else { true };
+    if !is_asked || !id_may_be_ours(group.gid, ranges) || !view.serves_id(group.gid) {
+        return Ok(None);
+    }
+    let Destination { record, mut buffer } = into;
+    // One more than members: C ends the array with a null pointer.
+    let members = buffer.pointers(group.member_count().saturating_add(1))?;
+    let Some(copy) = group.copy(buffer.take(group.text_length())?) else { return Ok(None) };
+    let name_may_be = copy.text.get(..copy.name_length).is_some_and(name_may_be_ours);
+    if !name_may_be || !shared::fits_lines(copy.text) {
+        return Ok(None);
+    }
+    let base = copy.text.as_mut_ptr();
+    let mut filled = 0;
+    for (slot, at) in members.iter_mut().zip(group.member_offsets()) {
+        // The text ends with NUL, so what begins inside it ends inside it.
+        match copy.text.get(at as usize..) {
+            None | Some([] | [0, ..] | [b'r', b'o', b'o', b't', 0, ..]) => return Ok(None),
+            Some(_) => *slot = base.wrapping_add(at as usize).cast(),
+        }
+        filled += 1;
+    }
+    if filled != group.member_count() || !view.is_current() {
+        return Ok(None);
+    }
+    record.write(CGroup {
+        name: base.cast(),
+        passwd: base.wrapping_add(copy.name_length + 1).cast(),
+        gid: group.gid,
+        members: members.as_mut_ptr(),
+    });
+    Ok(Some(()))
 }
 
 fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Group<'b>, Failure> {

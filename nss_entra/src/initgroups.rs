@@ -9,6 +9,7 @@
 
 use libc::{c_long, gid_t};
 
+use entra_wire::cache_map::{Key, Mapped, View};
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{GroupIds, Request};
 use entra_wire::ranges::Ranges;
@@ -16,6 +17,7 @@ use entra_wire::ranges::Ranges;
 use crate::daemon::{Deadline, ask};
 use crate::local::{self, refuse_local};
 use crate::settings::Settings;
+use crate::shared;
 use crate::status::Failure;
 
 /// Most groups that a process can have (NGROUPS_MAX): more are of no use to anybody.
@@ -26,12 +28,15 @@ pub(crate) fn of_user(name: &[u8], known: gid_t, mut array: GroupArray<'_>) -> R
     if !name_may_be_ours(name) {
         return Err(Failure::NotFound);
     }
+    let settings = Settings::current();
+    if shared::ask(settings, |view, ranges| from_map(view, ranges, name, known, &mut array))?.is_some() {
+        return Ok(());
+    }
     // A local account is asked for here too (glibc asks every source): its groups are /etc/group's alone.
     refuse_local(local::passwd(), &[name], None)?;
-    let settings = Settings::current();
     let ranges = Ranges::of_config(&settings.config);
     let mut body = Vec::new();
-    let mut reader = ask(&Request::Initgroups(name), &settings, Deadline::start(), &mut body)?;
+    let mut reader = ask(&Request::Initgroups(name), settings, Deadline::start(), &mut body)?;
     let groups = GroupIds::read(&mut reader)?;
     reader.end()?;
     let local = local::ids(local::group(), |gid| id_may_be_ours(gid, &ranges))?;
@@ -44,6 +49,35 @@ pub(crate) fn of_user(name: &[u8], known: gid_t, mut array: GroupArray<'_>) -> R
         }
     }
     Ok(())
+}
+
+/// The same from the shared cache, in which no name and no gid is local.
+fn from_map(
+    view: &View<'_, Mapped>,
+    ranges: &Ranges,
+    name: &[u8],
+    known: gid_t,
+    array: &mut GroupArray<'_>,
+) -> Result<Option<()>, Failure> {
+    let key = Key::UserName(name);
+    let Some(user) = view.user(&key) else { return shared::missing(view, &key) };
+    let Some(groups) = view.groups_of(user.uid) else { return Ok(None) };
+    let mut last = 0;
+    let mut is_ascending = true;
+    let supplementary = groups.gids().inspect(|gid| {
+        is_ascending &= *gid > last && *gid != groups.primary;
+        last = *gid;
+    });
+    let ids = std::iter::once(groups.primary)
+        .chain(supplementary)
+        .filter(|gid| *gid != known && id_may_be_ours(*gid, ranges));
+    let filled = array.place(groups.count().saturating_add(1), ids)?;
+    // Ascending, so each of them once; what was placed counts from here on.
+    if !is_ascending || !view.is_current() {
+        return Ok(None);
+    }
+    array.keep(filled);
+    Ok(Some(()))
 }
 
 /// glibc's growing array of group ids.
@@ -82,12 +116,41 @@ impl<'a> GroupArray<'a> {
             return Ok(true);
         }
         if filled >= room {
-            self.grow(filled)?;
+            self.grow(filled + 1)?;
         }
         // SAFETY: there is room for at least `filled + 1` ids.
         unsafe { self.ids.add(filled).write(gid) };
         *self.filled += 1;
         Ok(true)
+    }
+
+    /// Writes ids behind those that stand, without those that stand already, and gives how many there would be then.
+    /// They count when they are kept. Each of `ids` is another one, and there are `most` of them at most.
+    fn place(&mut self, most: usize, ids: impl Iterator<Item = gid_t>) -> Result<usize, Failure> {
+        let filled = usize::try_from(*self.filled).map_err(|_| Failure::NoMemory)?;
+        let room = usize::try_from(*self.room).map_err(|_| Failure::NoMemory)?;
+        let limit = self.limit.unwrap_or(MOST).min(MOST);
+        let needed = filled.saturating_add(most).min(limit);
+        if needed > room {
+            self.grow(needed)?;
+        }
+        let mut end = filled;
+        for gid in ids {
+            if end >= needed {
+                break;
+            }
+            if !self.standing(filled).contains(&gid) {
+                // SAFETY: there is room for `needed` ids, and `end` is below that.
+                unsafe { self.ids.add(end).write(gid) };
+                end += 1;
+            }
+        }
+        Ok(end)
+    }
+
+    /// So many ids stand there now.
+    fn keep(&mut self, filled: usize) {
+        *self.filled = c_long::try_from(filled).unwrap_or(*self.filled);
     }
 
     fn standing(&self, filled: usize) -> &[gid_t] {
@@ -98,9 +161,9 @@ impl<'a> GroupArray<'a> {
         unsafe { std::slice::from_raw_parts(*self.ids, filled) }
     }
 
-    /// Doubles the room, up to the limit.
-    fn grow(&mut self, filled: usize) -> Result<(), Failure> {
-        let room = filled.saturating_mul(2).max(32).min(self.limit.unwrap_or(usize::MAX));
+    /// Makes room for `needed` ids, and for as many more, up to the limit.
+    fn grow(&mut self, needed: usize) -> Result<(), Failure> {
+        let room = needed.saturating_mul(2).max(32).min(self.limit.unwrap_or(usize::MAX));
         let bytes = room.checked_mul(size_of::<gid_t>()).ok_or(Failure::NoMemory)?;
         let room = c_long::try_from(room).map_err(|_| Failure::NoMemory)?;
         // SAFETY: the array came from malloc or realloc, or is null. On failure it stays as it is, the caller's.

@@ -14,6 +14,7 @@
 //! | [`buffer`] | packing a record into the caller's memory |
 //! | [`status`] | NSS and errno codes, and the frame around every entry point |
 //! | [`settings`] | where the socket is |
+//! | [`shared`] | the shared cache, which is asked before the socket |
 //!
 //! # Safety
 //!
@@ -30,6 +31,7 @@ mod initgroups;
 mod local;
 mod passwd;
 mod settings;
+mod shared;
 mod status;
 
 /// The C edge: pointers become borrows here and nowhere else.

@@ -2,7 +2,8 @@
 
 use libnss::passwd::CPasswd;
 
-use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
+use entra_wire::cache_map::{Key, Mapped, View};
+use entra_wire::guard::{ID_FLOOR, id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Passwd, Request};
 use entra_wire::ranges::Ranges;
 
@@ -11,18 +12,23 @@ use crate::daemon::{Deadline, ask};
 use crate::enumeration::{Next, Stream};
 use crate::local::{self, refuse_local};
 use crate::settings::Settings;
+use crate::shared;
 use crate::status::Failure;
 
 static STREAM: Stream = Stream::new(|cursor| Request::PasswdList(cursor), Passwd::LEAST);
 
 /// `getpwnam`: the user that has this name in any of its forms.
-pub(crate) fn by_name(name: &[u8], into: Destination<'_, CPasswd>) -> Result<(), Failure> {
+pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
     if !name_may_be_ours(name) {
         return Err(Failure::NotFound);
     }
     let settings = Settings::current();
+    let key = Key::UserName(name);
+    if shared::ask(settings, |view, ranges| from_map(view, ranges, &key, into.reborrow()))?.is_some() {
+        return Ok(());
+    }
     let mut body = Vec::new();
-    let user = look_up(&Request::PasswdByName(name), &settings, &mut body)?;
+    let user = look_up(&Request::PasswdByName(name), settings, &mut body)?;
     if !may_be_ours(&user, &Ranges::of_config(&settings.config)) {
         return Err(Failure::NotFound);
     }
@@ -31,14 +37,26 @@ pub(crate) fn by_name(name: &[u8], into: Destination<'_, CPasswd>) -> Result<(),
 }
 
 /// `getpwuid`.
-pub(crate) fn by_uid(uid: u32, into: Destination<'_, CPasswd>) -> Result<(), Failure> {
+pub(crate) fn by_uid(uid: u32, mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
+    if uid < ID_FLOOR {
+        return Err(Failure::NotFound);
+    }
     let settings = Settings::current();
+    let given = shared::ask(settings, |view, ranges| {
+        if !id_may_be_ours(uid, ranges) || !view.serves_id(uid) {
+            return Err(Failure::NotFound);
+        }
+        from_map(view, ranges, &Key::Uid(uid), into.reborrow())
+    })?;
+    if given.is_some() {
+        return Ok(());
+    }
     let ranges = Ranges::of_config(&settings.config);
     if !id_may_be_ours(uid, &ranges) {
         return Err(Failure::NotFound);
     }
     let mut body = Vec::new();
-    let user = look_up(&Request::PasswdByUid(uid), &settings, &mut body)?;
+    let user = look_up(&Request::PasswdByUid(uid), settings, &mut body)?;
     if user.uid != uid || !may_be_ours(&user, &ranges) {
         return Err(Failure::NotFound);
     }
@@ -50,7 +68,7 @@ pub(crate) fn by_uid(uid: u32, into: Destination<'_, CPasswd>) -> Result<(), Fai
 pub(crate) fn next(mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
     let settings = Settings::current();
     let ranges = Ranges::of_config(&settings.config);
-    STREAM.next(&settings, |reader| {
+    STREAM.next(settings, |reader| {
         let user = Passwd::read(reader)?;
         if !may_be_ours(&user, &ranges) || is_local(&user)? {
             return Ok(Next::Skipped);
@@ -65,6 +83,40 @@ pub(crate) fn next(mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
 pub(crate) fn rewind() -> Result<(), Failure> {
     STREAM.rewind();
     Ok(())
+}
+
+/// The user that the shared cache has by this key, copied and judged there. Whether its name or id is local the daemon
+/// has looked at; it withdraws the cache when that changes.
+fn from_map(
+    view: &View<'_, Mapped>,
+    ranges: &Ranges,
+    key: &Key<'_>,
+    into: Destination<'_, CPasswd>,
+) -> Result<Option<()>, Failure> {
+    let Some(user) = view.user(key) else { return shared::missing(view, key) };
+    let is_ours = |id| id_may_be_ours(id, ranges) && view.serves_id(id);
+    let is_asked = if let Key::Uid(uid) = key { *uid == user.uid } else { true };
+    if !is_asked || !is_ours(user.uid) || !is_ours(user.gid) {
+        return Ok(None);
+    }
+    let Destination { record, mut buffer } = into;
+    let Some(text) = user.copy(buffer.take(user.text_length())?) else { return Ok(None) };
+    // Gecos is free text, which the daemon has cleared of what would break its line: as strict as for the others.
+    let fits = [&*text.name, &*text.gecos, &*text.home, &*text.shell].into_iter().all(shared::fits_lines);
+    let name = text.name.strip_suffix(b"\0").unwrap_or_default();
+    if !fits || !name_may_be_ours(name) || !view.is_current() {
+        return Ok(None);
+    }
+    record.write(CPasswd {
+        name: text.name.as_mut_ptr().cast(),
+        passwd: text.password.as_mut_ptr().cast(),
+        uid: user.uid,
+        gid: user.gid,
+        gecos: text.gecos.as_mut_ptr().cast(),
+        dir: text.home.as_mut_ptr().cast(),
+        shell: text.shell.as_mut_ptr().cast(),
+    });
+    Ok(Some(()))
 }
 
 fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Passwd<'b>, Failure> {

@@ -9,8 +9,10 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
+use entra_wire::cache_map::Place;
 use entra_wire::client::Trust;
 use entra_wire::paths;
 
@@ -23,17 +25,28 @@ pub(crate) struct Settings {
     pub(crate) trust: Trust,
     /// The configuration that grants id ranges.
     pub(crate) config: PathBuf,
+    /// The shared cache.
+    pub(crate) map: Option<Place>,
     /// This process gets no answers.
     pub(crate) off: bool,
 }
 
 impl Settings {
-    /// The settings of this process, read at its first lookup.
-    pub(crate) fn current() -> Self {
-        static KNOWN: Mutex<Option<Settings>> = Mutex::new(None);
-        // try_lock: a fork in the middle of another thread's call leaves the lock taken; reading again is right.
-        let Ok(mut known) = KNOWN.try_lock() else { return Self::read() };
-        known.get_or_insert_with(Self::read).clone()
+    /// The settings of this process, read at its first lookup. No lock, which a fork in the middle of another thread's
+    /// call would leave taken.
+    #[allow(unsafe_code)]
+    pub(crate) fn current() -> &'static Self {
+        static KNOWN: AtomicPtr<Settings> = AtomicPtr::new(ptr::null_mut());
+        let known = KNOWN.load(Ordering::Acquire);
+        if !known.is_null() {
+            // SAFETY: not null means that it was made by `Box::leak` below, and is never changed or freed.
+            return unsafe { &*known };
+        }
+        // Two threads at their first lookup read the same; one of them keeps its copy for itself.
+        let read = ptr::from_mut(Box::leak(Box::new(Self::read())));
+        let _ = KNOWN.compare_exchange(ptr::null_mut(), read, Ordering::AcqRel, Ordering::Acquire);
+        // SAFETY: leaked right above, and never changed.
+        unsafe { &*read }
     }
 
     fn read() -> Self {
@@ -44,19 +57,23 @@ impl Settings {
     }
 
     fn installed() -> Self {
-        Self { socket: paths::NSS_SOCKET.into(), trust: Trust::Root, config: paths::CONFIG.into(), off: false }
+        let map = Place::new(Path::new(paths::RUN_DIR), Path::new(paths::CONFIG));
+        Self { socket: paths::NSS_SOCKET.into(), trust: Trust::Root, config: paths::CONFIG.into(), map, off: false }
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<PathBuf>, uid: u32) -> Self {
         let mut settings = Self::installed();
         settings.off = variable("ENTRA_NSS_OFF").is_some();
+        let mut run = PathBuf::from(paths::RUN_DIR);
         if let Some((folder, owner)) = variable("ENTRA_RUN_DIR").and_then(|folder| believable(folder, uid)) {
             settings.socket = folder.join("nss.sock");
             settings.trust = Trust::RootOr(owner);
+            run = folder;
         }
         if let Some((folder, _)) = variable("ENTRA_CONFIG_DIR").and_then(|folder| believable(folder, uid)) {
             settings.config = folder.join("entra.toml");
         }
+        settings.map = Place::new(&run, &settings.config);
         settings
     }
 }

@@ -109,7 +109,7 @@ fn find(map: &SharedMap, number: u32) -> Option<u32> {
     if !view.is_current() {
         return None;
     }
-    assert_eq!(*copied.unwrap().name, *name.as_bytes());
+    assert_eq!(*copied.unwrap().name, *format!("{name}\0").as_bytes());
     assert_eq!(found.uid, 300_000 + number);
     Some(found.uid)
 }

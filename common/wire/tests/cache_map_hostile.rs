@@ -23,7 +23,7 @@ fn read(words: &[AtomicU32], now: u32) {
         let _ = view.is_absent(&key);
         let Some(user) = view.user(&key) else { continue };
         let copied = user.copy(&mut buffer).map(|text| {
-            [text.name, text.password, text.gecos, text.home, text.shell].iter().map(|text| text.len() + 1).sum()
+            [text.name, text.password, text.gecos, text.home, text.shell].iter().map(|text| text.len()).sum()
         });
         assert!(copied.is_none_or(|length: usize| length == user.text_length()));
         let _ = user.sid(&mut [MaybeUninit::uninit(); 68]);

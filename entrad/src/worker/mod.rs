@@ -3,6 +3,7 @@
 //! Nothing here decides: a request is read, its peer is checked, a use case of `entra_core` answers, the reply is
 //! written. Every connection has one request, a deadline, and a place in a bounded set.
 
+mod cache;
 mod ctl;
 mod nss;
 mod pam;
@@ -45,6 +46,8 @@ pub struct Startup {
     pub kdc: Box<dyn FnOnce() -> std::io::Result<Arc<dyn Kdc>> + Send>,
     /// Where the stores are: `/var/lib/entra`.
     pub state_dir: PathBuf,
+    /// Where lookups are shared with every process: `/run/entra/cache.map`.
+    pub cache_map: PathBuf,
     /// Where the machine ticket and the krb5 profile are: `/run/entra/private`.
     pub private_dir: PathBuf,
 }
@@ -65,10 +68,11 @@ pub fn run(startup: Startup) -> Result<(), Error> {
 }
 
 async fn serve(startup: Startup) -> Result<(), Error> {
-    let Startup { config, nss, pam, ctl, kdc, state_dir, private_dir } = startup;
+    let Startup { config, nss, pam, ctl, kdc, state_dir, cache_map, private_dir } = startup;
     let kdc = kdc()?;
     let lookup = wire(&config, &state_dir, &private_dir, &kdc)?;
     let login = Arc::new(login(&lookup, kdc, &state_dir));
+    cache::start(&lookup, &config, cache_map);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use entra_core::Error;
-use entra_core::lookup::{Freshness, Lookup, Query};
+use entra_core::lookup::{Answer, Freshness, Lookup, Query};
 use entra_core::types::{GroupRecord, UserRecord};
 use entra_wire::codec::Writer;
 use entra_wire::guard::name_may_be_ours;
@@ -37,21 +37,34 @@ impl Service {
 
     async fn user(&self, query: Option<Query>) -> Result<Option<Writer>, Error> {
         let Some(query) = query else { return Ok(None) };
-        let Some(user) = self.lookup.user(query, Freshness::Cached).await? else { return Ok(None) };
+        let Some(user) = self.known_user(&query).await? else { return Ok(None) };
         let mut writer = Writer::reply(Status::Ok);
         passwd(&user.value).write(&mut writer);
         Ok(Some(writer))
     }
 
+    async fn known_user(&self, query: &Query) -> Result<Option<Answer<UserRecord>>, Error> {
+        let user = self.lookup.user(query.clone(), Freshness::Cached).await?;
+        match &user {
+            Some(user) => self.lookup.show_user(user, query),
+            None => self.lookup.show_no_user(query),
+        }
+        Ok(user)
+    }
+
     async fn group(&self, query: Option<Query>, whole: bool) -> Result<Option<Writer>, Error> {
         let Some(query) = query else { return Ok(None) };
-        let Some(group) = self.lookup.group(query, Freshness::Cached).await? else { return Ok(None) };
-        let group = group.value;
-        let members = if whole {
-            self.lookup.members(&group.sid, Freshness::Cached).await?
-        } else {
-            self.lookup.cached_members(&group.sid).await
+        let Some(group) = self.lookup.group(query.clone(), Freshness::Cached).await? else {
+            self.lookup.show_no_group(&query);
+            return Ok(None);
         };
+        let members = if whole {
+            self.lookup.members(&group.value.sid, Freshness::Cached).await?
+        } else {
+            self.lookup.cached_members(&group.value.sid).await
+        };
+        self.lookup.show_group(&group, members.as_ref(), &query);
+        let group = group.value;
         let names = members.as_ref().map(|list| list.value.user_names()).unwrap_or_default();
         let mut writer = Writer::reply(Status::Ok);
         write_group(&mut writer, &group, &names);
@@ -60,10 +73,11 @@ impl Service {
 
     async fn initgroups(&self, query: Option<Query>) -> Result<Option<Writer>, Error> {
         let Some(query) = query else { return Ok(None) };
-        let Some(user) = self.lookup.user(query, Freshness::Cached).await? else { return Ok(None) };
+        let Some(user) = self.known_user(&query).await? else { return Ok(None) };
         let user = user.value;
         let Some(memberships) = self.lookup.memberships(&user.sid, Freshness::Cached).await? else { return Ok(None) };
         let ids = self.lookup.group_ids(&user, &memberships.value).await?;
+        self.lookup.show_groups_of(&user, &memberships, &ids);
         let mut writer = Writer::reply(Status::Ok);
         GroupIds::write(&mut writer, user.gid, &ids);
         Ok(Some(writer))

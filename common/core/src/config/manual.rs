@@ -142,6 +142,7 @@ fn takes(kind: Kind) -> String {
         Kind::Bool => "true | false".into(),
         Kind::Duration { least, most } => format!("duration, {} to {}", in_words(least), in_words(most)),
         Kind::Integer => "number".into(),
+        Kind::Mebibytes { most } => format!("number, 0 to {most}"),
         Kind::Text => "text".into(),
         Kind::TextList => "list of texts".into(),
         Kind::Choice { served, .. } => served.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" | "),

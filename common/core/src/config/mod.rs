@@ -32,6 +32,8 @@ pub struct Config {
     pub cache_ttl: Duration,
     /// How long "there is none" is remembered (`negative_ttl`).
     pub negative_ttl: Duration,
+    /// Largest size of the shared cache, in bytes (`cache_map_size`, there in MiB).
+    pub cache_map_size: u32,
     /// Longest wait of a lookup (`lookup_deadline`).
     pub lookup_deadline: Duration,
     /// Most verbose level that is logged (`log_level`).

@@ -25,6 +25,11 @@ pub enum Kind {
     },
     /// A whole number from 0.
     Integer,
+    /// A whole number of MiB.
+    Mebibytes {
+        /// Most of them.
+        most: u32,
+    },
     /// Any text that is not empty.
     Text,
     /// A list of texts.
@@ -100,6 +105,16 @@ pub const OPTIONS: &[Opt] = &[
         example: "\"1m\"",
         summary: "How long it is remembered that a name or id does not exist.",
         details: "\"0s\": not at all.",
+    },
+    Opt {
+        scope: Scope::Global,
+        key: "cache_map_size",
+        kind: Kind::Mebibytes { most: 1024 },
+        default: Some("64"),
+        example: "16",
+        summary: "Largest size of the cache that all processes of this host share, in MiB.",
+        details: "It lies in memory (/run/entra/cache.map) and begins with 2 MiB; 64 hold about 100000 users. 0: none, \
+                  each lookup asks the daemon.",
     },
     Opt {
         scope: Scope::Global,

@@ -109,6 +109,10 @@ fn read(text: &str) -> Result<Config, Problem> {
     Ok(Config {
         cache_ttl: global.duration("cache_ttl")?,
         negative_ttl: global.duration("negative_ttl")?,
+        cache_map_size: global
+            .integer("cache_map_size")
+            .ok_or_else(|| internal("cache_map_size"))?
+            .saturating_mul(1 << 20),
         lookup_deadline: global.duration("lookup_deadline")?,
         log_level: global.choice(
             "log_level",

@@ -34,6 +34,7 @@ fn defaults_are_those_of_the_contract() {
     let config = in_domain("").unwrap();
     assert_eq!(config.cache_ttl, Duration::from_secs(5400));
     assert_eq!(config.negative_ttl, Duration::from_secs(15));
+    assert_eq!(config.cache_map_size, 64 << 20);
     assert_eq!(config.lookup_deadline, Duration::from_secs(3));
     assert_eq!(config.log_level, log::LevelFilter::Info);
     for name in ["sudo", "wheel", "adm", "admin", "docker", "lxd", "disk", "shadow", "root"] {

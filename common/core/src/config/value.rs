@@ -40,6 +40,14 @@ pub(super) fn read(kind: Kind, toml: &Toml) -> Result<Value, Problem> {
             .and_then(|number| u32::try_from(number).ok())
             .map(Value::Integer)
             .ok_or_else(|| wrong_type(toml, "a whole number from 0")),
+        Kind::Mebibytes { most } => {
+            let expected = format!("a whole number from 0 to {most}");
+            let number = toml.as_integer().ok_or_else(|| wrong_type(toml, &expected))?;
+            let number = u32::try_from(number).ok().filter(|number| *number <= most);
+            number.map(Value::Integer).ok_or_else(|| {
+                Problem::new(format!("this is out of bounds; write {expected}, which counts MiB"), toml.span())
+            })
+        }
         Kind::Duration { least, most } => {
             checked(toml, "a number with a unit in quotes, such as \"90m\"", |text| duration(text, least, most))
                 .map(Value::Duration)

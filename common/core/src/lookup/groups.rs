@@ -75,6 +75,14 @@ impl Subject for GroupRecord {
         Write::Groups(vec![Arc::clone(this)], now)
     }
 
+    fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup) {
+        lookup.publish_group(this, fetched, lookup.members.get(&Query::Sid(this.sid.clone())).as_ref(), None);
+    }
+
+    fn hide(query: &Query, lookup: &Lookup) {
+        lookup.withdraw_group(query);
+    }
+
     fn removal(&self) -> Option<Write> {
         Some(Write::Remove(self.sid.clone()))
     }

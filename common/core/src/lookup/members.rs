@@ -95,6 +95,16 @@ impl Subject for MemberList {
         Write::Members(this.group.clone(), this.members.clone(), now)
     }
 
+    fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup) {
+        if let Some((group, since)) = lookup.groups.get(&Query::Sid(this.group.clone())) {
+            lookup.publish_group(&group, since, Some(&(Arc::clone(this), fetched)), None);
+        }
+    }
+
+    fn hide(query: &Query, lookup: &Lookup) {
+        lookup.withdraw_members(query);
+    }
+
     fn removal(&self) -> Option<Write> {
         None
     }

@@ -61,6 +61,14 @@ impl Subject for Memberships {
         Write::Memberships(this.user.clone(), this.groups.clone(), now)
     }
 
+    fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup) {
+        lookup.publish_memberships(this, fetched);
+    }
+
+    fn hide(query: &Query, lookup: &Lookup) {
+        lookup.withdraw_memberships(query);
+    }
+
     fn removal(&self) -> Option<Write> {
         None
     }
@@ -83,23 +91,32 @@ impl Lookup {
     /// # Errors
     /// As [`Lookup::group`], in those cases only.
     pub async fn group_ids(self: &Arc<Self>, user: &UserRecord, memberships: &Memberships) -> Result<Vec<u32>, Error> {
-        let needs_groups = self.domain(&user.domain).is_some_and(|domain| {
-            let config = &domain.config;
-            config.id_mapping == IdMapping::Rfc2307 || config.group_filter.is_some() || !config.group_bases.is_empty()
-        });
-        let mut ids = Vec::with_capacity(memberships.groups.len());
-        if needs_groups {
-            self.prefetch_groups(&memberships.groups);
-            for sid in &memberships.groups {
-                let group = self.resolve::<GroupRecord>(Query::Sid(sid.clone()), Freshness::Cached).await?;
-                ids.extend(group.map(|group| group.value.gid));
-            }
-        } else {
-            ids.extend(memberships.groups.iter().filter_map(|sid| self.mapper.id_of(sid)));
+        if let Some(ids) = self.computed_group_ids(user, memberships) {
+            return Ok(ids);
         }
-        ids.retain(|id| *id != user.gid);
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(ids)
+        let mut ids = Vec::with_capacity(memberships.groups.len());
+        self.prefetch_groups(&memberships.groups);
+        for sid in &memberships.groups {
+            let group = self.resolve::<GroupRecord>(Query::Sid(sid.clone()), Freshness::Cached).await?;
+            ids.extend(group.map(|group| group.value.gid));
+        }
+        Ok(supplementary(ids, user))
     }
+
+    /// The same where nothing has to be asked for it.
+    pub(super) fn computed_group_ids(&self, user: &UserRecord, memberships: &Memberships) -> Option<Vec<u32>> {
+        let config = &self.domain(&user.domain)?.config;
+        let needs_groups =
+            config.id_mapping == IdMapping::Rfc2307 || config.group_filter.is_some() || !config.group_bases.is_empty();
+        let ids = || memberships.groups.iter().filter_map(|sid| self.mapper.id_of(sid)).collect();
+        (!needs_groups).then(|| supplementary(ids(), user))
+    }
+}
+
+/// Ascending, each once, without the primary group.
+fn supplementary(mut ids: Vec<u32>, user: &UserRecord) -> Vec<u32> {
+    ids.retain(|id| *id != user.gid);
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }

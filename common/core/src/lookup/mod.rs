@@ -13,6 +13,7 @@ mod members;
 mod memberships;
 mod minting;
 mod plan;
+mod published;
 mod resolve;
 mod shape;
 mod shelf;
@@ -22,10 +23,11 @@ mod writes;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use crate::Error;
+use crate::cache::SharedCache;
 use crate::config;
 use crate::control::{CacheStats, Source};
 use crate::directory::{Directory, DomainInfo, Health};
@@ -153,6 +155,7 @@ pub struct Lookup {
     groups: Shelf<GroupRecord>,
     memberships: Shelf<Memberships>,
     members: Shelf<MemberList>,
+    published: OnceLock<SharedCache>,
 }
 
 impl Lookup {
@@ -191,6 +194,7 @@ impl Lookup {
             groups: Shelf::new(),
             memberships: Shelf::new(),
             members: Shelf::new(),
+            published: OnceLock::new(),
         }))
     }
 
@@ -247,7 +251,13 @@ impl Lookup {
         let Some(name) = name else {
             self.clear_memory();
             self.writes.drain().await;
-            return self.with_store(IdentityStore::flush_all).await;
+            let count = self.with_store(IdentityStore::flush_all).await;
+            // What was asked for meanwhile may have come from the store.
+            self.clear_memory();
+            if let Some(cache) = self.published.get() {
+                cache.flush();
+            }
+            return count;
         };
         let query = Query::name(name);
         let mut sids = Vec::new();
@@ -257,6 +267,9 @@ impl Lookup {
         self.writes.drain().await;
         let mut count = 0;
         for sid in sids {
+            let query = Query::Sid(sid.clone());
+            self.withdraw_user(&query);
+            self.withdraw_group(&query);
             count += self.with_store(move |store| store.flush(&sid)).await?;
         }
         Ok(count)

@@ -41,6 +41,12 @@ pub(super) trait Subject: Sized + Send + Sync + 'static {
     /// What to write behind the reply.
     fn write(this: &Arc<Self>, now: u64) -> Write;
 
+    /// Has the shared cache give this answer, which memory holds since `fetched`, from now on.
+    fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup);
+
+    /// Has the shared cache give no answer to this query any more.
+    fn hide(query: &Query, lookup: &Lookup);
+
     /// What to write when the directory says that there is none any more.
     fn removal(&self) -> Option<Write>;
 }
@@ -102,6 +108,7 @@ impl Lookup {
         let value = Arc::new(value);
         let now = self.now();
         T::shelf(self).put(value.keys(self), &value, now);
+        T::show(&value, now, self);
         self.writes.push(T::write(&value, now));
         value
     }
@@ -167,6 +174,7 @@ impl Lookup {
                 self.writes.push(write);
             }
         }
+        T::hide(&query, self);
         shelf.put_absent(query, until);
     }
 }

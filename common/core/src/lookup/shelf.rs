@@ -76,6 +76,16 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         }
     }
 
+    /// Until when this key is known to name nothing.
+    pub(super) fn absent_until(&self, key: &Query) -> Option<u64> {
+        lock(&self.negative).peek(key).copied()
+    }
+
+    /// Whether this very value is what is remembered under `key`.
+    pub(super) fn holds(&self, key: &Query, value: &Arc<T>) -> bool {
+        lock(&self.positive).peek(key).is_some_and(|(held, _)| Arc::ptr_eq(held, value))
+    }
+
     pub(super) fn clear(&self) {
         lock(&self.positive).clear();
         lock(&self.negative).clear();

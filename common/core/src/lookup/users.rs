@@ -81,6 +81,14 @@ impl Subject for UserRecord {
         Write::Users(vec![Arc::clone(this)], now)
     }
 
+    fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup) {
+        lookup.publish_user(this, fetched, None);
+    }
+
+    fn hide(query: &Query, lookup: &Lookup) {
+        lookup.withdraw_user(query);
+    }
+
     fn removal(&self) -> Option<Write> {
         Some(Write::Remove(self.sid.clone()))
     }

@@ -225,7 +225,7 @@ pub struct User<'m, M: ?Sized> {
     sid: Span,
 }
 
-/// A user's texts in the reader's own memory: each is followed by NUL, and holds what the file held.
+/// A user's texts in the reader's own memory, each with the NUL that ends it; otherwise they hold what the file held.
 #[derive(Debug)]
 pub struct UserText<'b> {
     /// Login name.
@@ -249,7 +249,7 @@ impl<M: Memory + ?Sized> User<'_, M> {
         self.lengths.iter().map(|length| *length as usize).sum::<usize>() + MORE
     }
 
-    /// Copies the texts, each with the NUL behind it. `None` where `into` is too short or the file ends before them or
+    /// Copies the texts. `None` where `into` is too short or the file ends before them or
     /// a NUL is missing.
     #[inline]
     pub fn copy<'b>(&self, into: &'b mut [MaybeUninit<u8>]) -> Option<UserText<'b>> {
@@ -270,12 +270,11 @@ impl<M: Memory + ?Sized> User<'_, M> {
     }
 }
 
-/// Splits a string of this length and its NUL off; the NUL stays behind the string that is given.
+/// Splits a string of this length off, with its NUL.
 #[inline]
 fn c_string(text: &mut [u8], length: u32) -> Option<(&mut [u8], &mut [u8])> {
-    let (string, rest) = text.split_at_mut_checked(length as usize)?;
-    let (end, rest) = rest.split_first_mut()?;
-    (*end == 0).then_some((string, rest))
+    let (string, rest) = text.split_at_mut_checked(length as usize + 1)?;
+    (string.last() == Some(&0)).then_some((string, rest))
 }
 
 /// A group's record, found but not yet copied.

@@ -19,6 +19,8 @@
 //! | `signals=NAME,COUNT,MICROS` | so many lookups under a storm of signals, one every so many microseconds, that interrupt system calls |
 //! | `direct=MODULE,NAME` | calls the module's own `getpwnam_r`: status, errnop, and whether errno was left alone |
 //! | `lose` `leave-open` | no lookup: loses memory, leaves a descriptor open (what the checks for both must see) |
+//! | `quiet=COUNT,WORD,WORD…` | the lookups (`pwnam=NAME` and its like), once; then all of them COUNT times without any system call: whether that gave the same |
+//! | `pace=MODULE,NAME,UID,GROUP,GID` | nanoseconds of each of the module's own entries, called in a loop |
 //! | `secure` | whether the kernel gave this program rights that its caller lacks (AT_SECURE) |
 //! | `serve=SOCKET,FILE` | no lookup: answers every connection with the file's bytes until it is ended |
 
@@ -27,6 +29,7 @@
 
 mod ffi;
 mod lookups;
+mod pace;
 mod scenarios;
 
 use lookups::Buffer;
@@ -72,6 +75,10 @@ fn main() {
             ("lose", _) => scenarios::lose_memory(),
             ("leave-open", _) => scenarios::leave_a_descriptor(),
             ("serve", [socket, file]) => scenarios::serve(socket, file),
+            ("quiet", [count, words @ ..]) => scenarios::quiet(count.parse().unwrap(), words),
+            ("pace", [module, name, uid, group, gid]) => {
+                pace::of(module, name, uid.parse().unwrap(), group, gid.parse().unwrap())
+            }
             ("secure", _) => ffi::started_with_other_rights().to_string(),
             ("direct", [module, name]) => scenarios::direct(module, name),
             _ => panic!("{word}: no such word"),

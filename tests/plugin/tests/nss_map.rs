@@ -1,0 +1,202 @@
+//! Lookups from the shared cache through real glibc: what they give, and what they cost.
+
+#![allow(clippy::unwrap_used)] // Test code.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use entra_core::cache::{Key, Now, Settings, SharedCache};
+use entra_core::types::{AccountState, GroupRecord, Sid, UserRecord};
+use entra_plugin_tests::directory::{DOMAIN_USERS, Directory, Members, User};
+use entra_plugin_tests::nss_stage::Stage;
+use entra_wire::cache_map::mapping::tick_and_beat;
+
+const ALICE: &str = "alice:*:674001103:674000513:Alice Example:/home/alice:/bin/bash";
+const UID: u32 = 674_001_103;
+const GID: u32 = 674_001_200;
+
+fn stage() -> Stage {
+    let stage = Stage::new(env!("CARGO_BIN_EXE_nss-driver"));
+    fs::set_permissions(stage.path(), Permissions::from_mode(0o755)).unwrap();
+    stage
+}
+
+fn cache(stage: &Stage) -> SharedCache {
+    let empty = stage.path().join("empty");
+    fs::write(&empty, "").unwrap();
+    let settings = Settings {
+        path: stage.path().join("cache.map"),
+        max_size: 8 << 20,
+        ranges: vec![(200_000, 2_000_199_999)],
+        passwd: empty.clone(),
+        group: empty,
+    };
+    SharedCache::start(settings, now())
+}
+
+fn now() -> Now {
+    let (tick, beat) = tick_and_beat();
+    Now { tick, beat }
+}
+
+fn sid(rid: u32) -> Sid {
+    "S-1-5-21-1-2-3".parse::<Sid>().unwrap().with_rid(rid).unwrap()
+}
+
+fn alice() -> UserRecord {
+    UserRecord {
+        domain: "aadds.contoso.com".into(),
+        sid: sid(1103),
+        guid: Vec::new(),
+        dn: String::new(),
+        sam: String::new(),
+        upn: None,
+        name: "alice".into(),
+        uid: UID,
+        gid: DOMAIN_USERS,
+        primary_group: sid(513),
+        gecos: "Alice Example".into(),
+        home: "/home/alice".into(),
+        shell: "/bin/bash".into(),
+        state: AccountState::default(),
+    }
+}
+
+fn group(name: &str, gid: u32) -> GroupRecord {
+    let (domain, guid, dn, sam) = (String::new(), Vec::new(), String::new(), String::new());
+    GroupRecord { domain, sid: sid(gid), guid, dn, sam, name: name.into(), gid }
+}
+
+fn fill(cache: &SharedCache) {
+    cache.publish_user(&alice(), &["alice".into(), "alice@contoso.com".into()], 3600, || true);
+    let gids: Vec<u32> = (0..150).map(|number| GID + number).collect();
+    cache.publish_groups_of(&alice(), &gids, 3600, || true);
+    let names: Vec<String> = (0..1600).map(|number| format!("member{number}")).collect();
+    let members: Vec<&str> = names.iter().map(String::as_str).collect();
+    cache.publish_group(&group("research", GID), &members, &["research".into()], (3600, 3600), || true);
+    cache.publish_group(&group("few", GID + 1), &["alice"], &["few".into()], (3600, 0), || true);
+    cache.publish_absent(&Key::UserName(b"no-such-user"), 3600, || true);
+}
+
+#[test]
+fn what_was_published_is_given_without_asking_the_daemon() {
+    let stage = stage();
+    let cache = cache(&stage);
+    fill(&cache);
+    let daemon = stage.knowing(Directory::default());
+    let said = stage.run(&[
+        "pwnam=alice",
+        "pwnam=Alice@CONTOSO.com",
+        "pwuid=674001103",
+        "buffer=10",
+        "step=1",
+        "pwnam=alice",
+        "grgid=674001201",
+        "pwnam=no-such-user",
+        "grouplist=alice,674000513,200",
+    ]);
+    let gids: Vec<u32> = std::iter::once(DOMAIN_USERS).chain((0..150).map(|number| GID + number)).collect();
+    let groups = format!("151 151 {gids:?}");
+    assert_eq!(said, [ALICE, ALICE, ALICE, ALICE, "few:*:674001201:alice", "none", &groups]);
+    let research = stage.ask("grnam=research");
+    let members: Vec<&str> = research.rsplit(':').next().unwrap().split(',').collect();
+    assert_eq!((members.len(), members[0], members[1599]), (1600, "member0", "member1599"));
+    assert_eq!(daemon.connections(), 0);
+}
+
+#[test]
+fn what_the_map_does_not_hold_is_asked_for() {
+    let stage = stage();
+    let cache = cache(&stage);
+    fill(&cache);
+    let few = Members::new("few", GID + 1, ["alice".into(), "bob".into()]);
+    let daemon = stage.knowing(Directory { users: vec![User::new("bob", 674_001_104)], groups: vec![few] });
+    let said = stage.run(&["pwnam=bob", "grnam=few"]);
+    assert!(said[0].starts_with("bob:*:674001104:"), "{said:?}");
+    assert_eq!(said[1], "few:*:674001201:alice,bob", "by name all members, which the map does not have");
+    assert_eq!(daemon.connections(), 2);
+}
+
+#[test]
+fn a_warm_lookup_makes_no_system_call() {
+    let stage = stage();
+    let cache = cache(&stage);
+    fill(&cache);
+    let words = "pwnam=alice,pwuid=674001103,grgid=674001201,groups=alice,pwnam=no-such-user,pwuid=100000";
+    assert_eq!(stage.ask(&format!("quiet=10,{words}")), "quiet");
+    // The same without a map is not: this check can fail.
+    drop(cache);
+    fs::remove_file(stage.path().join("cache.map")).unwrap();
+    assert_eq!(stage.ask(&format!("quiet=10,{words}")), "ended by signal 9");
+}
+
+#[test]
+fn ids_that_the_configuration_does_not_grant_never_come_out() {
+    let stage = stage();
+    let cache = cache(&stage);
+    fill(&cache);
+    let config = "[domains.\"aadds.contoso.com\"]\nid_range = \"300000-399999\"\n";
+    fs::write(stage.path().join("entra.toml"), config).unwrap();
+    // A configuration of anybody but root grants nothing, and leaves the default.
+    if fs::metadata(stage.path()).unwrap().uid() != 0 {
+        println!("skipped: only root writes a configuration that counts");
+        return;
+    }
+    let said = stage.run(&["pwnam=alice", "pwuid=674001103", "grgid=674001200", "grouplist=alice,5,9"]);
+    assert_eq!(said, ["error ENOENT", "none", "none", "1 1 [5]"]);
+}
+
+#[test]
+fn a_process_that_asks_to_be_left_out_does_not_read_the_map() {
+    let stage = stage();
+    let cache = cache(&stage);
+    fill(&cache);
+    let mut command = stage.command(&["pwnam=alice"]);
+    command.env("ENTRA_NSS_OFF", "1");
+    assert_eq!(entra_plugin_tests::child::output(&mut command), "error ENOENT\n");
+}
+
+#[test]
+fn threads_forks_and_signals_find_the_same() {
+    let stage = stage();
+    let cache = cache(&stage);
+    fill(&cache);
+    assert_eq!(stage.ask("threads=16,2000,alice"), "32000 of 32000");
+    assert_eq!(stage.ask("fork=alice"), "50 of 50");
+    assert_eq!(stage.ask("signals=alice,20000,200"), "20000 of 20000");
+}
+
+#[test]
+fn a_damaged_map_is_no_map() {
+    let stage = stage();
+    let _daemon = stage.knowing_user(User { gecos: "Alice Example".into(), ..User::new("alice", UID) });
+    for byte in [0, 1, 0x45, 0xff] {
+        fs::write(stage.path().join("cache.map"), vec![byte; 1 << 20]).unwrap();
+        assert_eq!(stage.ask("pwnam=alice"), ALICE);
+    }
+    fs::write(stage.path().join("cache.map"), "short").unwrap();
+    assert_eq!(stage.ask("pwnam=alice"), ALICE);
+}
+
+/// By hand, in a release build: `cargo test --release -p entra-plugin-tests --test nss_map -- --ignored --nocapture`.
+#[test]
+#[ignore = "it measures and judges nothing"]
+fn pace() {
+    let stage = stage();
+    let cache = cache(&stage);
+    fill(&cache);
+    let others = |number: u32| UserRecord {
+        name: format!("user{number}"),
+        uid: 674_010_000 + number,
+        sid: sid(10_000 + number),
+        ..alice()
+    };
+    for number in 0..2000 {
+        let name = format!("user{number}");
+        cache.publish_user(&others(number), &[name.clone(), format!("{name}@contoso.com")], 3600, || true);
+    }
+    cache.publish_absent(&Key::UserName(b"no-such-user"), 3600, || true);
+    for (group, gid) in [("research", GID), ("few", GID + 1)] {
+        println!("{}", stage.ask(&format!("pace={},alice,{UID},{group},{gid}", stage.module.display())));
+    }
+}
