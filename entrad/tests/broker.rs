@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use entra_core::Error;
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, PasswordPipe,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, PasswordPipe, RenewRequest,
 };
 use entrad::account::Account;
 use entrad::broker::{self, Channel, Policy, Settings};
@@ -38,7 +38,7 @@ const PASSWORD: &str = "Right-Password-1";
 /// A scene: its name, what runs as the worker, and what is checked outside of it.
 type Scene = (&'static str, fn(&Stage));
 
-const SCENES: [Scene; 11] = [
+const SCENES: [Scene; 12] = [
     ("the worker has no right left", no_right_left),
     ("the machine's ticket is the worker's file", machine_ticket),
     ("a wrong password is tried once, with armor", wrong_password),
@@ -49,6 +49,7 @@ const SCENES: [Scene; 11] = [
     ("requests that the policy does not know are refused", refused),
     ("a verifier knows its password", verifier),
     ("a password is changed where the old one is right", change),
+    ("a ticket is renewed and removed as its owner", renew_and_destroy),
     ("two helpers at most compute, and hold up nobody else", heavy_helpers),
 ];
 
@@ -221,7 +222,7 @@ fn wrong_password(stage: &Stage) {
     Stage::play(stage.settings(), async |channel| {
         channel.machine_ticket(REALM, stage.kdc).await.unwrap();
         let answer = log_in(&channel, stage.login(), "wrong").await.unwrap();
-        assert_eq!(answer, AuthAnswer { verdict: KdcVerdict::WrongPassword, ccache: None });
+        assert_eq!(answer, AuthAnswer { verdict: KdcVerdict::WrongPassword, ccache: None, times: None });
         let nobody = AuthRequest { principal: "nobody".into(), ..stage.login() };
         assert_eq!(log_in(&channel, nobody, PASSWORD).await.unwrap().verdict, KdcVerdict::UnknownPrincipal);
     });
@@ -364,6 +365,42 @@ fn change(stage: &Stage) {
         let armored = channel.prove_for_change(required, pipe_with("New-Password-2")).await.unwrap();
         assert_eq!(armored, ChangeVerdict::Proven);
     });
+}
+
+fn renew_and_destroy(stage: &Stage) {
+    // The person's own ticket, got outside: MIT's KDC signs no account's SID, so no login writes one here.
+    let name = format!("FILE:{}", stage.path("home/krb5cc").display());
+    let target = CcacheTarget { uid: PERSON, gid: PERSON, name: name.clone() };
+    let ticket = |path: &Path, owner: u32| {
+        let password = entra_krb5::Password::new(zeroize::Zeroizing::new(PASSWORD.into())).unwrap();
+        let limit = Duration::from_secs(10);
+        entra_krb5::initial_with_password(REALM, stage.kdc, "alice", &password, path, limit).unwrap();
+        chown(path, Some(owner), Some(owner)).unwrap();
+    };
+    ticket(&stage.path("home/krb5cc"), PERSON);
+    ticket(&stage.path("roots"), 0);
+    Stage::play(stage.settings(), async |channel| {
+        let request = |ccache: &CcacheTarget| RenewRequest {
+            realm: REALM.into(),
+            kdc: stage.kdc,
+            ccache: ccache.clone(),
+            timeout: Duration::from_secs(10),
+        };
+        let before = fs::metadata(stage.path("home/krb5cc")).unwrap().ino();
+        let times = channel.renew(request(&target)).await.unwrap();
+        assert!(times.renew_till > times.ends, "{times:?}");
+        let meta = fs::metadata(stage.path("home/krb5cc")).unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o7777), (PERSON, 0o600));
+        assert_ne!(meta.ino(), before, "a new file in its place");
+        // What is not the person's cannot be renewed or removed on their behalf.
+        let roots = CcacheTarget { name: format!("FILE:{}", stage.path("roots").display()), ..target.clone() };
+        assert!(channel.renew(request(&roots)).await.is_err());
+        assert!(channel.destroy_ccache(roots).await.is_err());
+        channel.destroy_ccache(target.clone()).await.unwrap();
+        channel.destroy_ccache(target.clone()).await.unwrap();
+        assert!(matches!(channel.renew(request(&target)).await, Err(Error::Io(_))), "there is none any more");
+    });
+    assert!(stage.path("roots").exists() && !stage.path("home/krb5cc").exists());
 }
 
 fn heavy_helpers(stage: &Stage) {

@@ -16,7 +16,7 @@ pub(crate) const AUTHENTICATION: &str = "authentication";
 const MAX_SENTENCE: usize = 512;
 /// The only variable that the daemon may set, with the kinds of credential cache that outlive a helper process.
 const ENVIRONMENT: &str = "KRB5CCNAME=";
-const CACHE_KINDS: [&str; 4] = ["FILE:", "DIR:", "KEYRING:persistent:", "KCM:"];
+const CACHE_KINDS: [&str; 5] = ["FILE:", "DIR:", "KEYRING:persistent:", "KEYRING:user:", "KCM:"];
 
 /// Shows, logs and sets what `outcome` says about `what` (a noun: "authentication") of `user`.
 pub(crate) fn outcome(pamh: &mut PamHandle, call: &Call, what: &str, user: &str, outcome: &Outcome) {

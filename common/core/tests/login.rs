@@ -6,9 +6,9 @@ mod support;
 
 use std::sync::Arc;
 
-use entra_core::auth::{AuthAnswer, KdcVerdict, Login, PasswordPipe};
+use entra_core::auth::{AuthAnswer, KdcVerdict, Login, PasswordPipe, TicketTimes};
 use entra_core::types::AccountState;
-use entra_wire::pam::{Code, Context, Outcome};
+use entra_wire::pam::{Code, Context, Outcome, flags};
 use support::{ALICE_UID, FakeDirectory, FakeKdc, Host};
 
 fn context(user: &str) -> Context<'_> {
@@ -39,7 +39,7 @@ async fn a_right_password_leaves_a_ticket_that_the_session_finds() {
     let outcome = login.authenticate(&context("alice@contoso.com"), pipe()).await;
     assert_eq!(outcome.code, Code::Success);
     assert_eq!(outcome.env, ["KRB5CCNAME=FILE:/tmp/krb5cc_other"]);
-    assert_eq!(login.session(&context("alice")).await.env, outcome.env);
+    assert_eq!(login.open_session(&context("alice")).await.env, outcome.env);
 
     let asked = kdc.asked.lock().unwrap();
     assert_eq!(asked.len(), 1);
@@ -68,7 +68,9 @@ async fn every_verdict_has_its_code_and_reason() {
         (KdcVerdict::IdentityMismatch, Code::Denied, "identity-mismatch"),
         (KdcVerdict::UnknownPrincipal, Code::Denied, "identity-mismatch"),
         (KdcVerdict::KdcNotVerified(why()), Code::Unavailable, "kdc-not-verified"),
-        (KdcVerdict::ClockSkew(why()), Code::Unavailable, "clock-skew"),
+        (KdcVerdict::ClockSkew { why: why(), ahead: None }, Code::Unavailable, "clock-skew"),
+        (KdcVerdict::NoCommonEtype(why()), Code::Denied, "no-common-etype"),
+        (KdcVerdict::NoFast(why()), Code::Unavailable, "fast-unavailable"),
         (KdcVerdict::Unreachable(why()), Code::Unavailable, "kdc-unreachable"),
         (KdcVerdict::Policy, Code::Denied, "kdc-policy"),
         (KdcVerdict::Failed(why()), Code::Failed, "kdc-failed"),
@@ -77,6 +79,26 @@ async fn every_verdict_has_its_code_and_reason() {
         let outcome = authenticate(&host, &FakeKdc::saying(verdict.clone()), "alice").await;
         assert_eq!((outcome.code, outcome.reason.as_str()), (code, reason), "{verdict:?}");
         assert!(outcome.message.ends_with('.') && outcome.env.is_empty(), "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_named_with_its_seconds() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    for (ahead, part) in [(412, "412 seconds ahead of"), (-7200, "7200 seconds behind")] {
+        let verdict = KdcVerdict::ClockSkew { why: "skew".into(), ahead: Some(ahead) };
+        let outcome = authenticate(&host, &FakeKdc::saying(verdict), "alice").await;
+        assert!(outcome.message.contains(part), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn fast_is_required_where_the_configuration_says_so() {
+    for (options, required) in [("", false), ("fast = \"try\"\n", false), ("fast = \"require\"\n", true)] {
+        let host = Host::new(FakeDirectory::with_people(), options);
+        let kdc = FakeKdc::saying(KdcVerdict::Success);
+        authenticate(&host, &kdc, "alice").await;
+        assert_eq!(kdc.asked.lock().unwrap()[0].require_fast, required, "{options}");
     }
 }
 
@@ -162,6 +184,43 @@ async fn a_broker_that_fails_is_no_wrong_password() {
         *kdc.answer.lock().unwrap() = Err(error);
         assert_eq!(authenticate(&host, &kdc, "alice").await.code, code);
     }
-    *kdc.answer.lock().unwrap() = Ok(AuthAnswer { verdict: KdcVerdict::Success, ccache: None });
+    *kdc.answer.lock().unwrap() = Ok(AuthAnswer { verdict: KdcVerdict::Success, ccache: None, times: None });
     assert_eq!(authenticate(&host, &kdc, "alice").await.env, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_ticket_is_renewed_for_a_session_and_goes_with_the_last_one() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let kdc = FakeKdc::saying(KdcVerdict::Success);
+    let now = 1_800_000_000;
+    kdc.answer.lock().unwrap().as_mut().unwrap().times = Some(TicketTimes { ends: now + 600, renew_till: now + 6000 });
+    *kdc.renewal.lock().unwrap() = Ok(TicketTimes { ends: now + 900, renew_till: now + 6000 });
+    let login = Login::new(host.start(), kdc.clone());
+    let context = |flags| Context { flags, ..context("alice") };
+    assert_eq!(login.authenticate(&context(0), pipe()).await.code, Code::Success);
+    assert!(login.set_credentials(&context(flags::CRED_ESTABLISH)).await.env[0].starts_with("KRB5CCNAME=FILE:"));
+    login.open_session(&context(0)).await;
+    login.open_session(&context(0)).await;
+
+    host.pass(299);
+    login.keep_tickets().await;
+    assert_eq!(kdc.renewed.lock().unwrap().len(), 0, "half of its life is not over");
+    host.pass(1);
+    login.keep_tickets().await;
+    login.keep_tickets().await;
+    assert_eq!(kdc.renewed.lock().unwrap().len(), 1, "once, and then it is fresh");
+    host.directory.cut();
+    host.pass(400);
+    login.keep_tickets().await;
+    host.directory.mend();
+    login.keep_tickets().await;
+    assert_eq!(kdc.renewed.lock().unwrap().len(), 2, "an outage is waited out");
+
+    // login(1) deletes the credentials before it closes the session; the other one keeps them.
+    login.set_credentials(&context(flags::CRED_DELETE)).await;
+    login.close_session(&context(0)).await;
+    assert!(kdc.destroyed.lock().unwrap().is_empty());
+    login.close_session(&context(0)).await;
+    assert_eq!(kdc.destroyed.lock().unwrap()[0].name, "FILE:/tmp/krb5cc_other");
+    assert!(login.open_session(&context(0)).await.env.is_empty());
 }

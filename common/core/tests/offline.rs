@@ -93,7 +93,7 @@ async fn only_an_outage_leads_to_an_offline_login() {
         KdcVerdict::WrongPassword,
         KdcVerdict::Revoked,
         KdcVerdict::KdcNotVerified("false".into()),
-        KdcVerdict::ClockSkew("an hour".into()),
+        KdcVerdict::ClockSkew { why: "an hour".into(), ahead: Some(3600) },
         KdcVerdict::Failed("broken".into()),
     ] {
         scene.kdc.say(verdict.clone());

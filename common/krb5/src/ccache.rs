@@ -118,6 +118,36 @@ impl<'c> Ccache<'c> {
         Ok(end)
     }
 
+    /// Asks the KDC of the context's profile to renew the cache's TGT (RFC 4120 2.3), and gives the new one; the cache
+    /// stays as it is. libkrb5 does the waiting here: call it in a process that somebody ends.
+    ///
+    /// # Errors
+    /// The KDC's answer by [`Kind`]; as [`Ccache::owner`].
+    pub fn renewed(&self) -> Result<Credentials<'c>, Error> {
+        let (context, owner) = (self.context, self.owner()?);
+        let mut renewed = Credentials::empty(context);
+        // SAFETY: all are live; without a service the TGT is renewed; a success fills the credentials, which free
+        // themselves.
+        context.check(unsafe {
+            ffi::krb5_get_renewed_creds(context.raw(), &raw mut renewed.raw, owner.raw(), self.raw, null())
+        })?;
+        Ok(renewed)
+    }
+
+    /// Removes the cache; one that is not there is gone already.
+    ///
+    /// # Errors
+    /// As [`Ccache::initialize`].
+    pub fn destroy(mut self) -> Result<(), Error> {
+        let context = self.context;
+        let raw = std::mem::replace(&mut self.raw, null_mut());
+        // SAFETY: cache and context are live; the call frees the handle, which Drop leaves alone then.
+        match context.check(unsafe { ffi::krb5_cc_destroy(context.raw(), raw) }) {
+            Err(error) if error.says_no_ccache() => Ok(()),
+            other => other,
+        }
+    }
+
     pub(crate) fn raw(&self) -> *mut ffi::Ccache {
         self.raw
     }
@@ -125,6 +155,9 @@ impl<'c> Ccache<'c> {
 
 impl Drop for Ccache<'_> {
     fn drop(&mut self) {
+        if self.raw.is_null() {
+            return;
+        }
         // SAFETY: the cache is ours and the context is live; both calls free the handle.
         unsafe {
             if self.destroy {
@@ -165,7 +198,12 @@ impl<'c> Credentials<'c> {
 
     /// End of its life.
     pub fn end(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(self.raw.times.endtime.cast_unsigned()))
+        time(self.raw.times.endtime)
+    }
+
+    /// Until when it can be renewed; not after [`Credentials::end`] where it cannot be.
+    pub fn renew_till(&self) -> SystemTime {
+        time(self.raw.times.renew_till)
     }
 
     fn name(&self, principal: *const ffi::Principal) -> Result<String, Error> {
@@ -175,6 +213,11 @@ impl<'c> Credentials<'c> {
         // SAFETY: the credentials' principals live as long as they do.
         unsafe { unparse(self.context, principal) }
     }
+}
+
+/// `krb5_timestamp` is unsigned until 2106.
+fn time(stamp: ffi::Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(stamp.cast_unsigned()))
 }
 
 impl Drop for Credentials<'_> {

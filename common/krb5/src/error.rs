@@ -13,6 +13,8 @@ pub struct Error {
     pub code: i32,
     /// libkrb5's own words, or ours.
     pub message: String,
+    /// With [`Kind::ClockSkew`], where the KDC said what time it is: by how many seconds this host's clock is ahead.
+    pub ahead: Option<i64>,
 }
 
 /// The failures that callers tell apart.
@@ -66,14 +68,19 @@ impl Error {
         Self::ours(Kind::NoFast, "FAST is required, and this machine has no ticket to armor the request with")
     }
 
+    /// KRB5_CC_NOTFOUND, KRB5_FCC_NOFILE, ENOENT: there is no such ccache.
+    pub(crate) fn says_no_ccache(&self) -> bool {
+        matches!(self.code.wrapping_sub(TABLE), 141 | 195) || self.code == libc::ENOENT
+    }
+
     /// A failure that libkrb5 did not report.
     pub(crate) fn ours(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, code: 0, message: message.into() }
+        Self { kind, code: 0, message: message.into(), ahead: None }
     }
 
     /// A failure with libkrb5's code and words.
     pub(crate) fn of_code(code: i32, message: String) -> Self {
-        Self { kind: kind_of(code), code, message }
+        Self { kind: kind_of(code), code, message, ahead: None }
     }
 
     /// A failure that a KDC reported by number (RFC 4120 7.5.9).

@@ -170,7 +170,7 @@ pub const PARSE_REQUIRE_REALM: c_int = 0x2;
 pub const PARSE_ENTERPRISE: c_int = 0x4;
 pub const STEP_CONTINUE: c_uint = 0x1;
 pub const FAST_REQUIRED: i32 = 0x1;
-pub const AP_OPTS_USE_SUBKEY: i32 = 0x4;
+pub const AP_OPTS_USE_SUBKEY: i32 = 0x1;
 pub const AUTH_CONTEXT_DO_SEQUENCE: i32 = 0x4;
 pub const ADDRTYPE_INET: i32 = 2;
 pub const ADDRTYPE_INET6: i32 = 24;
@@ -264,6 +264,13 @@ unsafe extern "C" {
         flags: *mut c_uint,
     ) -> Code;
     pub fn krb5_tkt_creds_get_creds(context: *mut Context, exchange: *mut TicketCreds, creds: *mut Creds) -> Code;
+    pub fn krb5_get_renewed_creds(
+        context: *mut Context,
+        creds: *mut Creds,
+        client: *mut Principal,
+        ccache: *mut Ccache,
+        service: *const c_char,
+    ) -> Code;
     pub fn krb5_free_cred_contents(context: *mut Context, creds: *mut Creds);
 
     pub fn krb5_cc_resolve(context: *mut Context, name: *const c_char, ccache: *mut *mut Ccache) -> Code;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ptr::null_mut;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::ccache::{Ccache, Credentials};
 use crate::context::{Context, c_string};
@@ -174,7 +174,7 @@ impl<'c> Exchange<'c> {
         };
         let outcome = context.check(code);
         let (message, target) = (context.take_data(output), context.take_data(target));
-        outcome?;
+        outcome.map_err(|error| self.with_skew(error))?;
         if flags & ffi::STEP_CONTINUE == 0 {
             return Ok(None);
         }
@@ -184,6 +184,25 @@ impl<'c> Exchange<'c> {
             return Err(Error::ours(Kind::WrongRealm, format!("the account belongs to the realm {other}")));
         }
         Ok(Some(message))
+    }
+
+    /// Says of a clock skew how large it is, where the KDC told its time.
+    fn with_skew(&self, error: Error) -> Error {
+        if error.kind != Kind::ClockSkew {
+            return error;
+        }
+        let mut said = null_mut();
+        // SAFETY: context and exchange are live; a non-null result is ours, read and then freed once.
+        let kdc_time = unsafe {
+            let code = ffi::krb5_init_creds_get_error(self.context.raw(), self.raw, &raw mut said);
+            let time = said.as_ref().filter(|_| code == 0).map(|said| i64::from(said.stime.cast_unsigned()));
+            if !said.is_null() {
+                ffi::krb5_free_error(self.context.raw(), said);
+            }
+            time
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
+        Error { ahead: kdc_time.map(|kdc_time| now - kdc_time), ..error }
     }
 
     /// libkrb5 wants to send another request. That is right after a question of the KDC, and wrong after a refusal.
@@ -203,7 +222,7 @@ impl<'c> Exchange<'c> {
             PREAUTH_REQUIRED | PREAUTH_EXPIRED | MORE_PREAUTH_DATA | WRONG_REALM => Ok(()),
             _ => {
                 let refusal = context.check(Error::of_kdc(number, String::new()).code);
-                Err(refusal.err().unwrap_or_else(|| Error::of_kdc(number, words)))
+                Err(self.with_skew(refusal.err().unwrap_or_else(|| Error::of_kdc(number, words))))
             }
         }
     }

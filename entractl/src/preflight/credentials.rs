@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn refusals_are_told_apart() {
         let explained = |kind| {
-            let error = Error { kind, code: 0, message: "words".into() };
+            let error = Error { kind, code: 0, message: "words".into(), ahead: None };
             explain("admin", "10.0.0.1:88".parse().unwrap(), &error)
         };
         assert_eq!(explained(Kind::WrongPassword).error, "the password of admin is wrong");

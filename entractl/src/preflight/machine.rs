@@ -114,6 +114,7 @@ fn with_ticket<T>(
         kind: Kind::Input,
         code: 0,
         message: format!("{realm} is no name of a realm"),
+        ahead: None,
     })?;
     let context = Context::new(&profile)?;
     let keytab = Keytab::file(&context, path)?;

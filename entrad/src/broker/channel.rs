@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use entra_core::Error;
-use entra_core::auth::{AuthAnswer, AuthRequest, ChangeRequest, ChangeVerdict, Kdc, MachineTicket, PasswordPipe};
+use entra_core::auth::{
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, MachineTicket, PasswordPipe,
+    RenewRequest, TicketTimes,
+};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
@@ -27,6 +30,8 @@ const MACHINE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a password may take to be compared with one, its turn included: somebody waits at a prompt.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long the removal of a ccache may take: the end of a session waits for it.
+const DESTROY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much longer than the request's own time is waited: helper and broker keep that time themselves, and say why.
 const MARGIN: Duration = Duration::from_secs(2);
 
@@ -110,6 +115,23 @@ impl Kdc for Channel {
                 }
                 Ok(answer)
             }
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    async fn renew(&self, request: RenewRequest) -> Result<TicketTimes, Error> {
+        match self.call(&Request::Renew(request), Vec::new()).await? {
+            Reply::Renewed(times) => Ok(times),
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    async fn destroy_ccache(&self, ccache: CcacheTarget) -> Result<(), Error> {
+        let request = Request::DestroyCcache { ccache, timeout: DESTROY_TIMEOUT };
+        match self.call(&request, Vec::new()).await? {
+            Reply::Destroyed => Ok(()),
             Reply::Failed(failure) => Err(as_error(failure)),
             _ => Err(mixed_up()),
         }

@@ -54,6 +54,12 @@ impl Policy {
                 check_kdc(request.kpasswd)?;
                 check_principal(&request.principal)
             }
+            Request::Renew(request) => {
+                self.realm(&request.realm)?;
+                check_kdc(request.kdc)?;
+                self.ccache(&request.ccache)
+            }
+            Request::DestroyCcache { ccache, .. } => self.ccache(ccache),
             Request::MakeVerifier { .. } => Ok(()),
             Request::CheckVerifier { verifier, .. } => check_verifier(verifier),
         }
@@ -79,17 +85,30 @@ impl Policy {
         if [target.uid, target.gid].iter().any(|id| *id < FIRST_ID || !ranges.contains(*id)) {
             return Err("an id outside the ranges of the configuration");
         }
-        let path = target.name.strip_prefix("FILE:").ok_or("a ccache that is no FILE")?;
-        let plain = path.len() <= MAX_CCACHE && !path.chars().any(char::is_control) && !path.ends_with('/');
-        let path = Path::new(path);
-        let mut parts = path.components();
-        let absolute = parts.next() == Some(Component::RootDir);
-        if !plain || !absolute || path.file_name().is_none() || !parts.all(|part| matches!(part, Component::Normal(_)))
-        {
-            return Err("a ccache without a plain absolute path");
+        let (kind, residual) = target.name.split_once(':').ok_or("a ccache without a type")?;
+        match kind {
+            "FILE" | "DIR" => check_path(residual),
+            // The keyrings and the KCM daemon's caches of this very user.
+            "KEYRING"
+                if ["persistent", "user"].map(|ring| format!("{ring}:{}", target.uid)).contains(&residual.into()) =>
+            {
+                Ok(())
+            }
+            "KCM" if residual == target.uid.to_string() => Ok(()),
+            _ => Err("a ccache of another type, or of somebody else"),
         }
-        Ok(())
     }
+}
+
+fn check_path(path: &str) -> Result<(), &'static str> {
+    let plain = path.len() <= MAX_CCACHE && !path.chars().any(char::is_control) && !path.ends_with('/');
+    let path = Path::new(path);
+    let mut parts = path.components();
+    let absolute = parts.next() == Some(Component::RootDir);
+    if !plain || !absolute || path.file_name().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
+        return Err("a ccache without a plain absolute path");
+    }
+    Ok(())
 }
 
 fn check_kdc(kdc: SocketAddr) -> Result<(), &'static str> {
@@ -177,13 +196,35 @@ mod tests {
             "FILE:/tmp/../etc/krb5cc",
             "FILE:/tmp/a\0b",
             "FILE:/tmp/a\nb",
+            "DIR:tmp/x",
             "KEYRING:session:x",
+            "KEYRING:persistent:0",
+            "KEYRING:persistent:6740011030",
+            "KEYRING:user:other",
             "KCM:",
+            "KCM:0",
             "MEMORY:x",
-            "DIR:/tmp/x",
+            "API:x",
         ] {
             assert!(check_ccache(GOOD_ID, GOOD_ID, name).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn ccaches_of_every_type_are_the_users_own() {
+        for name in [
+            "DIR:/run/user/674001103/krb5cc",
+            "KEYRING:persistent:674001103",
+            "KEYRING:user:674001103",
+            "KCM:674001103",
+        ] {
+            assert_eq!(check_ccache(GOOD_ID, GOOD_ID, name), Ok(()), "{name}");
+        }
+        let target = |uid, name: &str| CcacheTarget { uid, gid: GOOD_ID, name: name.into() };
+        let destroy = |ccache| policy().check(&Request::DestroyCcache { ccache, timeout: Duration::from_secs(5) }, 0);
+        assert_eq!(destroy(target(GOOD_ID, "FILE:/tmp/krb5cc_674001103")), Ok(()));
+        assert!(destroy(target(0, "FILE:/tmp/krb5cc_0")).is_err());
+        assert!(destroy(target(GOOD_ID, "FILE:/tmp/../etc/passwd")).is_err());
     }
 
     #[test]

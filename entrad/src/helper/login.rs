@@ -3,12 +3,11 @@
 
 use std::time::Instant;
 
-use entra_core::auth::{AuthAnswer, AuthRequest, CcacheTarget, KdcVerdict};
+use entra_core::auth::{AuthAnswer, AuthRequest, KdcVerdict};
 use entra_krb5::{Ccache, Context, Error, Keytab, Kind, Principal, Profile, verify};
 
 use super::attempt::{Attempt, CHANGE_SERVICE, OpenedArmor, Target};
-use super::{Failure, Job, machine_failure, password, ticket_file};
-use crate::privileges;
+use super::{Failure, Job, machine_failure, password, ticket};
 
 /// An answer, and what went wrong beside it.
 type Answer = (AuthAnswer, Option<String>);
@@ -51,13 +50,21 @@ pub(crate) fn authenticate(job: &Job, request: &AuthRequest, deadline: Instant) 
     if sid.as_bytes() != request.expected_sid.to_bytes() {
         return Ok(verdict(KdcVerdict::IdentityMismatch));
     }
+    let times = Some(ticket::times(&tgt));
     drop((tgt, keytab));
-    let (name, note) = request.ccache.as_ref().map_or((None, None), |target| write_ccache(&context, &ccache, target));
-    Ok((AuthAnswer { verdict: KdcVerdict::Success, ccache: name }, note))
+    let (ccache, note) = match &request.ccache {
+        None => (None, None),
+        Some(target) => match ticket::write_as(&context, &ccache, target) {
+            Ok((name, note)) => (Some(name), note),
+            // A login without a ticket is still a login: what fails is noted.
+            Err(why) => (None, Some(why)),
+        },
+    };
+    Ok((AuthAnswer { verdict: KdcVerdict::Success, ccache, times }, note))
 }
 
 fn verdict(verdict: KdcVerdict) -> Answer {
-    (AuthAnswer { verdict, ccache: None }, None)
+    (AuthAnswer { verdict, ccache: None, times: None }, None)
 }
 
 /// "Expired" says nothing about the password: some KDCs look at the account's state first. Whoever gets a ticket to
@@ -78,26 +85,11 @@ fn verdict_of(error: Error) -> KdcVerdict {
         Kind::KeyExpired => KdcVerdict::PasswordExpired { proven: false },
         Kind::Revoked => KdcVerdict::Revoked,
         Kind::UnknownPrincipal => KdcVerdict::UnknownPrincipal,
-        Kind::ClockSkew => KdcVerdict::ClockSkew(error.message),
+        Kind::ClockSkew => KdcVerdict::ClockSkew { why: error.message, ahead: error.ahead },
+        Kind::EtypeNotSupported => KdcVerdict::NoCommonEtype(error.message),
+        Kind::NoFast => KdcVerdict::NoFast(error.message),
         Kind::Unreachable | Kind::TimedOut => KdcVerdict::Unreachable(error.message),
         Kind::Policy => KdcVerdict::Policy,
         _ => KdcVerdict::Failed(error.message),
-    }
-}
-
-/// Becomes the person and writes their ticket. A login without a ticket is still a login: what fails is noted.
-fn write_ccache(context: &Context, from: &Ccache<'_>, target: &CcacheTarget) -> (Option<String>, Option<String>) {
-    let Some(path) = target.name.strip_prefix("FILE:") else {
-        return (None, Some("the ccache is no FILE".into()));
-    };
-    if let Err(error) = privileges::become_user(target.uid, target.gid) {
-        return (None, Some(format!("the helper cannot become uid {}: {error}", target.uid)));
-    }
-    match ticket_file::write(context, from, path) {
-        Ok(written) => {
-            let note = (written != path).then(|| format!("{path} belongs to somebody else, so it is {written}"));
-            (Some(format!("FILE:{written}")), note)
-        }
-        Err(error) => (None, Some(error)),
     }
 }

@@ -11,6 +11,7 @@ mod machine;
 #[allow(unsafe_code)] // FFI edge: a descriptor by its number, poll
 mod password;
 mod request;
+mod ticket;
 mod ticket_file;
 mod verifier;
 
@@ -46,6 +47,8 @@ fn run(job: &Job) -> Reply {
             login::authenticate(job, request, deadline).map(|(answer, note)| Reply::Authenticated { answer, note })
         }
         Request::ChangePassword { request, change } => change::run(job, request, *change, deadline).map(Reply::Change),
+        Request::Renew(request) => ticket::renew(request).map(Reply::Renewed),
+        Request::DestroyCcache { ccache, .. } => ticket::destroy(ccache).map(|()| Reply::Destroyed),
         Request::MakeVerifier { .. } => verifier::make(job, deadline).map(Reply::Verifier),
         Request::CheckVerifier { verifier, .. } => verifier::check(job, verifier, deadline).map(Reply::Matches),
     };

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use entra_core::auth::{AuthAnswer, AuthRequest, ChangeRequest, ChangeVerdict, MachineTicket};
+use entra_core::auth::{
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, MachineTicket, RenewRequest, TicketTimes,
+};
 use serde::{Deserialize, Serialize};
 
 /// The closed set of things that a helper does.
@@ -22,6 +24,15 @@ pub enum Request {
     },
     /// Prove a password; it comes through a pipe beside the request.
     Authenticate(AuthRequest),
+    /// Renew the ticket in a user's ccache.
+    Renew(RenewRequest),
+    /// Remove a user's ccache.
+    DestroyCcache {
+        /// Whose, and which.
+        ccache: CcacheTarget,
+        /// How long all of it may take.
+        timeout: Duration,
+    },
     /// Prove the old password with a ticket that lets it be changed, and change it.
     ChangePassword {
         /// Whose, and where.
@@ -47,9 +58,11 @@ impl Request {
     /// How long the requester waits.
     pub fn timeout(&self) -> Duration {
         match self {
-            Self::MachineTgt { timeout, .. } | Self::MakeVerifier { timeout } | Self::CheckVerifier { timeout, .. } => {
-                *timeout
-            }
+            Self::MachineTgt { timeout, .. }
+            | Self::DestroyCcache { timeout, .. }
+            | Self::MakeVerifier { timeout }
+            | Self::CheckVerifier { timeout, .. } => *timeout,
+            Self::Renew(request) => request.timeout,
             Self::Authenticate(request) => request.timeout,
             Self::ChangePassword { request, .. } => request.timeout,
         }
@@ -58,9 +71,11 @@ impl Request {
     /// Leaves it this much time.
     pub fn set_timeout(&mut self, left: Duration) {
         match self {
-            Self::MachineTgt { timeout, .. } | Self::MakeVerifier { timeout } | Self::CheckVerifier { timeout, .. } => {
-                *timeout = left;
-            }
+            Self::MachineTgt { timeout, .. }
+            | Self::DestroyCcache { timeout, .. }
+            | Self::MakeVerifier { timeout }
+            | Self::CheckVerifier { timeout, .. } => *timeout = left,
+            Self::Renew(request) => request.timeout = left,
             Self::Authenticate(request) => request.timeout = left,
             Self::ChangePassword { request, .. } => request.timeout = left,
         }
@@ -69,7 +84,7 @@ impl Request {
     /// How many passwords come beside it.
     pub fn passwords(&self) -> usize {
         match self {
-            Self::MachineTgt { .. } => 0,
+            Self::MachineTgt { .. } | Self::Renew(_) | Self::DestroyCcache { .. } => 0,
             Self::Authenticate(_) | Self::MakeVerifier { .. } | Self::CheckVerifier { .. } => 1,
             Self::ChangePassword { change, .. } => 1 + usize::from(*change),
         }
@@ -106,6 +121,10 @@ pub enum Reply {
         /// What went wrong beside it, for the log: a ccache that could not be written.
         note: Option<String>,
     },
+    /// To [`Request::Renew`].
+    Renewed(TicketTimes),
+    /// To [`Request::DestroyCcache`].
+    Destroyed,
     /// To [`Request::ChangePassword`].
     Change(ChangeVerdict),
     /// To [`Request::MakeVerifier`]: a PHC string.

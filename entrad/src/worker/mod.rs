@@ -11,6 +11,7 @@ mod probe;
 #[allow(unsafe_code)] // FFI edge: SCM_RIGHTS, which tokio does not receive.
 mod receive;
 mod serve;
+mod tickets;
 mod upkeep;
 
 use std::os::unix::net::UnixListener;
@@ -81,6 +82,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     serve::listen(ctl, Arc::new(ctl::Service::new(Arc::clone(&lookup), Arc::clone(&login))))?;
     probe::start(&lookup);
     upkeep::start(&lookup, &login);
+    tickets::start(&login);
     tell("READY=1");
     log::info!("entrad {} serves {} domain(s)", env!("CARGO_PKG_VERSION"), config.domains.len());
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use entra_core::auth::{Login, PasswordPipe};
 use entra_wire::nss::status_frame;
-use entra_wire::pam::{Code, Context, Outcome};
+use entra_wire::pam::Context;
 use entra_wire::protocol::{Op, Status};
 
 use super::serve::{self, Peer};
@@ -43,8 +43,9 @@ impl serve::Service for Service {
                 _ => return status_frame(Status::BadRequest),
             },
             Op::Account => self.login.account(&context).await,
-            Op::OpenSession | Op::SetCred => self.login.session(&context).await,
-            Op::CloseSession => Outcome::bare(Code::Success),
+            Op::OpenSession => self.login.open_session(&context).await,
+            Op::SetCred => self.login.set_credentials(&context).await,
+            Op::CloseSession => self.login.close_session(&context).await,
             Op::ChangeCheck if descriptors.len() < 2 => {
                 self.login.change_check(&context, descriptors.pop().map(PasswordPipe)).await
             }

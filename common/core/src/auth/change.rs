@@ -180,7 +180,7 @@ impl Login {
             ChangeVerdict::Revoked => KdcVerdict::Revoked,
             ChangeVerdict::UnknownPrincipal => KdcVerdict::UnknownPrincipal,
             ChangeVerdict::Unreachable(why) => KdcVerdict::Unreachable(why),
-            ChangeVerdict::ClockSkew(why) => KdcVerdict::ClockSkew(why),
+            ChangeVerdict::ClockSkew(why) => KdcVerdict::ClockSkew { why, ahead: None },
             ChangeVerdict::Failed(why) | ChangeVerdict::Refused(why) | ChangeVerdict::Unknown(why) => {
                 KdcVerdict::Failed(why)
             }

@@ -22,6 +22,28 @@ pub struct MachineTicket {
     pub expires: SystemTime,
 }
 
+/// The life of a ticket-granting ticket, in Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketTimes {
+    /// Its end.
+    pub ends: u64,
+    /// Until when it can be renewed; not after `ends` where it cannot be.
+    pub renew_till: u64,
+}
+
+/// A ccache whose ticket is to be renewed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewRequest {
+    /// Kerberos realm, upper case.
+    pub realm: String,
+    /// The one KDC to ask.
+    pub kdc: SocketAddr,
+    /// Whose, and which.
+    pub ccache: CcacheTarget,
+    /// How long all of it may take.
+    pub timeout: Duration,
+}
+
 /// Where and as whom the ccache is written after a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CcacheTarget {
@@ -116,7 +138,16 @@ pub enum KdcVerdict {
     /// The KDC could not be verified with the machine keytab: it may be false.
     KdcNotVerified(String),
     /// Clocks differ too much.
-    ClockSkew(String),
+    ClockSkew {
+        /// In libkrb5's own words.
+        why: String,
+        /// By how many seconds this host's clock is ahead, where the KDC said what time it is.
+        ahead: Option<i64>,
+    },
+    /// The KDC has no key of this account that this host may use.
+    NoCommonEtype(String),
+    /// FAST is required and cannot be had.
+    NoFast(String),
     /// The KDC did not answer in time.
     Unreachable(String),
     /// The policy forbids this logon (workstation, hours): KDC_ERR_POLICY.
@@ -132,6 +163,8 @@ pub struct AuthAnswer {
     pub verdict: KdcVerdict,
     /// Where the ticket was written: the name asked for, or another one where that was taken by somebody else.
     pub ccache: Option<String>,
+    /// How long it lasts.
+    pub times: Option<TicketTimes>,
 }
 
 /// Kerberos, done elsewhere: in a helper process with a deadline.
@@ -158,6 +191,18 @@ pub trait Kdc: Send + Sync {
         new: PasswordPipe,
     ) -> Result<ChangeVerdict, Error> {
         let (_, _, _) = (request, old, new);
+        Err(unserved())
+    }
+
+    /// Renews a ticket in its ccache.
+    async fn renew(&self, request: RenewRequest) -> Result<TicketTimes, Error> {
+        let _ = request;
+        Err(unserved())
+    }
+
+    /// Removes a ccache; one that is not there is gone already.
+    async fn destroy_ccache(&self, ccache: CcacheTarget) -> Result<(), Error> {
+        let _ = ccache;
         Err(unserved())
     }
 

@@ -1,12 +1,10 @@
 //! One login, phase by phase, as PAM asks for it.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use entra_wire::pam::{Code, Context, Outcome};
-use lru::LruCache;
 
 use crate::Error;
 use crate::config::{Domain, Fast, Preset};
@@ -17,6 +15,7 @@ use crate::types::{Sid, UserRecord};
 
 use super::offline::Offline;
 use super::sentence::{self, Refusal};
+use super::tickets::{Sessions, Ticket};
 use super::{AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
 use super::{access, change};
 
@@ -28,23 +27,19 @@ const KDC_TIMEOUT: Duration = Duration::from_secs(10);
 const KDC_LIMIT: Duration = Duration::from_secs(12);
 /// The least time that is left to it.
 const KDC_LEAST: Duration = Duration::from_secs(2);
-/// Users whose ccache is remembered.
-const MAX_CCACHES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// Logins of one host.
 pub struct Login {
     pub(super) lookup: Arc<Lookup>,
     pub(super) kdc: Arc<dyn Kdc>,
-    /// Where each user's newest ticket is. sshd authenticates in a child whose PAM data is lost, so the session phase
-    /// asks here.
-    ccaches: Mutex<LruCache<u32, String>>,
+    pub(super) sessions: Sessions,
     offline: Option<Arc<Offline>>,
 }
 
 impl Login {
     /// Logins that look users up in `lookup` and prove passwords with `kdc`.
     pub fn new(lookup: Arc<Lookup>, kdc: Arc<dyn Kdc>) -> Self {
-        Self { lookup, kdc, ccaches: Mutex::new(LruCache::new(MAX_CCACHES)), offline: None }
+        Self { lookup, kdc, sessions: Sessions::new(), offline: None }
     }
 
     /// Keeps verifiers of passwords in `store` and logs in with them while the domain is away, where its configuration
@@ -85,19 +80,6 @@ impl Login {
             Err(refusal) => refusal.outcome(),
         };
         audit("account", context, &outcome);
-        outcome
-    }
-
-    /// pam_open_session and pam_setcred: where the session finds its ticket.
-    pub async fn session(&self, context: &Context<'_>) -> Outcome {
-        let user = match self.lookup.user(Query::name(context.user), Freshness::Cached).await {
-            Ok(Some(user)) => user.value,
-            Ok(None) => return Outcome::bare(Code::UnknownUser),
-            Err(error) => return access::unreachable(&error).outcome(),
-        };
-        let mut outcome = Outcome::bare(Code::Success);
-        let ccache = self.ccaches.lock().unwrap_or_else(PoisonError::into_inner).get(&user.uid).cloned();
-        outcome.env.extend(ccache.map(|ccache| format!("KRB5CCNAME={ccache}")));
         outcome
     }
 
@@ -209,7 +191,10 @@ impl Login {
             }
             if let Some(ccache) = answer.ccache {
                 outcome.env.push(format!("KRB5CCNAME={ccache}"));
-                self.ccaches.lock().unwrap_or_else(PoisonError::into_inner).put(user.uid, ccache);
+                let now = self.lookup.now();
+                let target = CcacheTarget { uid: user.uid, gid: user.gid, name: ccache };
+                let ticket = Ticket { target, domain: user.domain.clone(), got: now, times: answer.times };
+                self.sessions.proven(ticket, now);
             }
         }
         Ok((answer.verdict, outcome))
@@ -257,9 +242,18 @@ impl Login {
                 log::error!("the KDC could not be verified with the machine keytab, it may be false: {why}");
                 Refusal::KdcNotVerified
             }
-            KdcVerdict::ClockSkew(why) => {
-                log::error!("clock skew: {why}; synchronise this host's clock");
-                Refusal::ClockSkew
+            KdcVerdict::ClockSkew { why, ahead } => {
+                let ahead_by = ahead.map(|ahead| format!(" ({ahead} s ahead)")).unwrap_or_default();
+                log::error!("clock skew: {why}{ahead_by}; synchronise this host's clock");
+                Refusal::ClockSkew(ahead)
+            }
+            KdcVerdict::NoCommonEtype(why) => {
+                log::error!("{}: the KDC offers no AES key: {why}; a new password gives it one", user.name);
+                Refusal::NoCommonEtype
+            }
+            KdcVerdict::NoFast(why) => {
+                log::error!("fast = \"require\" cannot be kept: {why}");
+                Refusal::NoFast
             }
             KdcVerdict::Unreachable(_) => Refusal::KdcUnreachable,
             KdcVerdict::Policy => Refusal::KdcPolicy,

@@ -9,11 +9,14 @@ mod kdc;
 mod login;
 mod offline;
 mod sentence;
+mod session;
+mod tickets;
 pub mod verifier;
 mod waits;
 
 pub use date::utc;
 pub use kdc::{
     AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MachineTicket, PasswordPipe,
+    RenewRequest, TicketTimes,
 };
 pub use login::Login;

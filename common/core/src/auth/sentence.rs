@@ -16,7 +16,10 @@ pub(super) enum Refusal {
     NotPermitted,
     IdentityMismatch,
     KdcNotVerified,
-    ClockSkew,
+    /// By how many seconds this host's clock is ahead, where that is known.
+    ClockSkew(Option<i64>),
+    NoCommonEtype,
+    NoFast,
     KdcPolicy,
     KdcFailed,
     /// No online login before this outage, or offline logins are off.
@@ -76,10 +79,30 @@ impl Refusal {
                 "kdc-not-verified",
                 "The domain's answer could not be verified, so you were not logged in. Ask your administrator.",
             ),
-            Self::ClockSkew => (
+            Self::ClockSkew(None) => (
                 Code::Unavailable,
                 "clock-skew",
                 "The clocks of this computer and of the domain differ too much. Ask your administrator.",
+            ),
+            Self::ClockSkew(Some(ahead)) => {
+                let way = if ahead < 0 { "behind" } else { "ahead of" };
+                let message = format!(
+                    "The clock of this computer is {} seconds {way} the domain's. Ask your administrator.",
+                    ahead.unsigned_abs()
+                );
+                return Outcome { code: Code::Unavailable, reason: "clock-skew".into(), message, env: Vec::new() };
+            }
+            Self::NoCommonEtype => (
+                Code::Denied,
+                "no-common-etype",
+                "The domain has no key of your account that this computer accepts. Change your password once, elsewhere, \
+                 or ask your administrator.",
+            ),
+            Self::NoFast => (
+                Code::Unavailable,
+                "fast-unavailable",
+                "Your password can be checked only under the protection that is required here, which the domain does not \
+                 offer now. Ask your administrator.",
             ),
             Self::KdcPolicy => {
                 (Code::Denied, "kdc-policy", "The domain does not let you log in at this computer or at this hour.")

@@ -375,7 +375,9 @@ pub const OPTIONS: &[Opt] = &[
         default: Some("\"FILE:/tmp/krb5cc_%U\""),
         example: "\"DIR:/run/user/%U/krb5cc\"",
         summary: "Template of the credential cache of a session.",
-        details: "FILE or DIR with an absolute path in which %U, the uid, stands.",
+        details: "FILE or DIR with an absolute path in which %U, the uid, stands; \"KEYRING:persistent:%U\" or \
+                  \"KEYRING:user:%U\" in the kernel; \"KCM:%U\" where a KCM daemon runs (sssd-kcm). The ticket is \
+                  renewed while a session lives and goes with the last one.",
     },
     Opt {
         scope: Scope::Access,

@@ -252,22 +252,26 @@ fn home(text: &str) -> Result<String, String> {
 }
 
 fn ccache(text: &str) -> Result<String, String> {
-    const RIGHT: &str = "use \"FILE:/tmp/krb5cc_%U\" or \"DIR:/run/user/%U/krb5cc\"";
+    const RIGHT: &str =
+        "use \"FILE:/tmp/krb5cc_%U\", \"DIR:/run/user/%U/krb5cc\", \"KEYRING:persistent:%U\" or \"KCM:%U\"";
     let (kind, residual) = text.split_once(':').unwrap_or(("", text));
     match kind {
-        "FILE" | "DIR" => {}
+        "FILE" | "DIR" => {
+            path(residual)?;
+            template::check_ccache(residual)?;
+        }
         "KEYRING" if residual.starts_with("session") || residual.starts_with("process") => {
             return Err(format!(
                 "\"{text}\" would lie in the keyring of the helper that gets the ticket, where no session sees it; {RIGHT}"
             ));
         }
-        "KEYRING" | "KCM" => return Err(format!("ccaches of type {kind} are not served by this version; {RIGHT}")),
+        "KEYRING" if matches!(residual, "persistent:%U" | "user:%U") => {}
+        "KCM" if residual == "%U" => {}
+        "KEYRING" | "KCM" => return Err(format!("\"{text}\" is not a user's own ccache of that type; {RIGHT}")),
         "MEMORY" => return Err(format!("a MEMORY ccache ends with the process that made it; {RIGHT}")),
         "" => return Err(format!("\"{text}\" names no ccache type; {RIGHT}")),
         other => return Err(format!("ccaches of type {other} are not known here; {RIGHT}")),
     }
-    path(residual)?;
-    template::check_ccache(residual)?;
     Ok(text.to_owned())
 }
 

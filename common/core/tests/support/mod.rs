@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use entra_core::Error;
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MachineTicket, PasswordPipe,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MachineTicket, PasswordPipe,
+    RenewRequest, TicketTimes,
 };
 use entra_core::config::{self, Config};
 use entra_core::directory::{Directory, DomainInfo, Health, Key, Page};
@@ -208,6 +209,10 @@ pub struct FakeKdc {
     pub proof: Mutex<Result<ChangeVerdict, Error>>,
     pub change: Mutex<Result<ChangeVerdict, Error>>,
     pub changes: Mutex<Vec<ChangeRequest>>,
+    /// What comes of a renewal; what was renewed and removed.
+    pub renewal: Mutex<Result<TicketTimes, Error>>,
+    pub renewed: Mutex<Vec<RenewRequest>>,
+    pub destroyed: Mutex<Vec<CcacheTarget>>,
 }
 
 impl FakeKdc {
@@ -221,6 +226,9 @@ impl FakeKdc {
             proof: Mutex::new(Ok(ChangeVerdict::Proven)),
             change: Mutex::new(Ok(ChangeVerdict::Changed)),
             changes: Mutex::new(Vec::new()),
+            renewal: Mutex::new(Err(Error::Io("never told".into()))),
+            renewed: Mutex::new(Vec::new()),
+            destroyed: Mutex::new(Vec::new()),
         };
         kdc.say(verdict);
         Arc::new(kdc)
@@ -228,7 +236,7 @@ impl FakeKdc {
 
     pub fn say(&self, verdict: KdcVerdict) {
         let ccache = (verdict == KdcVerdict::Success).then(|| "FILE:/tmp/krb5cc_other".to_owned());
-        *self.answer.lock().unwrap() = Ok(AuthAnswer { verdict, ccache });
+        *self.answer.lock().unwrap() = Ok(AuthAnswer { verdict, ccache, times: None });
     }
 
     fn verifier(password: &PasswordPipe) -> String {
@@ -258,6 +266,16 @@ impl Kdc for FakeKdc {
     async fn authenticate(&self, request: AuthRequest, _: PasswordPipe) -> Result<AuthAnswer, Error> {
         self.asked.lock().unwrap().push(request);
         self.answer.lock().unwrap().clone()
+    }
+
+    async fn renew(&self, request: RenewRequest) -> Result<TicketTimes, Error> {
+        self.renewed.lock().unwrap().push(request);
+        self.renewal.lock().unwrap().clone()
+    }
+
+    async fn destroy_ccache(&self, ccache: CcacheTarget) -> Result<(), Error> {
+        self.destroyed.lock().unwrap().push(ccache);
+        Ok(())
     }
 
     fn copy(&self, password: PasswordPipe) -> Result<(PasswordPipe, Option<PasswordPipe>), Error> {

@@ -135,7 +135,7 @@ fn write_config(folder: &Path, port: u16) {
         "[kdcdefaults]\n kdc_listen = \"\"\n kdc_tcp_listen = 127.0.0.1:{port}\n\
          [realms]\n {REALM} = {{\n  key_stash_file = {here}/stash\n  acl_file = {here}/acl\n\
          \x20 supported_enctypes = aes256-cts-hmac-sha1-96:normal aes128-cts-hmac-sha1-96:normal\n\
-         \x20 max_life = 10h\n }}\n"
+         \x20 max_life = 10h\n  max_renewable_life = 7d\n }}\n"
     );
     write(&folder.join("kdc.conf"), &text);
 }

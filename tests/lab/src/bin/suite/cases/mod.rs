@@ -13,12 +13,15 @@ mod local;
 mod local_wins;
 mod login;
 mod names;
+mod offline;
 mod outage;
 mod packages;
 mod parity;
 mod parity_answers;
+mod password;
 mod programs;
 mod proof;
+mod sessions;
 mod surroundings;
 mod sysusers;
 
@@ -47,6 +50,9 @@ pub fn all() -> Vec<Case> {
         input::CASES,
         surroundings::CASES,
         outage::CASES,
+        offline::CASES,
+        password::CASES,
+        sessions::CASES,
     ]
     .concat()
 }

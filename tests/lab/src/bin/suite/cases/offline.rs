@@ -1,0 +1,110 @@
+//! Logins while the domain is away.
+
+use std::time::{Duration, Instant};
+
+use entra_lab::accounts::ALICE;
+use entra_lab::{Node, Terminal, product};
+
+use crate::Case;
+use crate::check::{self, Verdict};
+use crate::world::World;
+
+pub const CASES: &[Case] = &[
+    ("offline: who logged in before gets in and is told from when the data is", told),
+    ("offline: wrong passwords cost time, also after a restart of the daemon", delays),
+    ("offline: it ends with offline_max_age, and never began where it is switched off", limits),
+];
+
+const CONFIG: &str = "/etc/entra/entra.toml";
+/// Long enough for a program under load; a case fails after it.
+const LIMIT: Duration = Duration::from_secs(40);
+
+fn told(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    log_in_online(&node)?;
+    let text = check::text("entractl user", node.run(&["entractl", "user", "alice"])?)?;
+    check::holds("entractl user", &text, "ready until")?;
+    check::text("entractl cache flush", node.run(&["entractl", "cache", "flush"])?)?;
+    check::text("getent after the flush", node.run(&["getent", "passwd", "alice"])?)?;
+    world.lab.cut("dc")?;
+    let verdict = (|| {
+        let screen = su(&node, ALICE.password)?;
+        check::holds("su", &screen, "uid=674001103(alice)")?;
+        check::holds("su", &screen, "logged in offline, with what was known on 20")?;
+        check::text("ssh", product::ssh_as(&node, &ALICE, "true")?)?;
+        let stranger = product::ssh(&node, "bob", "Bob-Pass-1", "true")?;
+        check::that(!stranger.ok(), || "bob, who was never here, was let in".into())?;
+        product::stop_daemon(&node)?;
+        product::start_daemon(&node)?;
+        check::text("ssh after a restart", product::ssh_as(&node, &ALICE, "true")?).map(drop)
+    })();
+    world.mend()?;
+    verdict?;
+    // Back online the KDC has the last word again, and a session its ticket.
+    let back = Instant::now() + LIMIT;
+    loop {
+        let klist = product::ssh_as(&node, &ALICE, "klist -s && echo ticket")?;
+        if klist.stdout.trim() == "ticket" {
+            return Ok(());
+        }
+        check::that(Instant::now() < back, || format!("no ticket after the outage: {}", klist.describe()))?;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+fn delays(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    log_in_online(&node)?;
+    world.lab.cut("dc")?;
+    let verdict = (|| {
+        for _ in 0..3 {
+            let screen = su(&node, "not-her-password")?;
+            check::holds("su with a wrong password", &screen, "The password is wrong.")?;
+        }
+        check::holds("su with the right one, too early", &su(&node, ALICE.password)?, "Try again in")?;
+        product::stop_daemon(&node)?;
+        product::start_daemon(&node)?;
+        check::holds("su after a restart, too early", &su(&node, ALICE.password)?, "Try again in")?;
+        std::thread::sleep(Duration::from_secs(10));
+        check::holds("su when the wait is over", &su(&node, ALICE.password)?, "uid=674001103(alice)")
+    })();
+    world.mend()?;
+    verdict
+}
+
+fn limits(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    let plain = node.read_file(CONFIG)?;
+    let configure = |option: &str| -> Verdict {
+        product::stop_daemon(&node)?;
+        node.put_file(CONFIG, format!("{plain}\n{option}\n"), 0o644)?;
+        Ok(product::start_daemon(&node)?)
+    };
+    configure("offline_login = false")?;
+    check::text("an online login", product::ssh_as(&node, &ALICE, "true")?)?;
+    let text = check::text("entractl user", node.run(&["entractl", "user", "alice"])?)?;
+    check::holds("entractl user", &text, "not ready")?;
+    configure("offline_max_age = \"5s\"")?;
+    log_in_online(&node)?;
+    std::thread::sleep(Duration::from_secs(6));
+    world.lab.cut("dc")?;
+    let screen = su(&node, ALICE.password);
+    world.mend()?;
+    check::holds("su when the last login is too old", &screen?, "too long ago")
+}
+
+/// Logs alice in and waits for what an offline login needs, which is made behind the login.
+fn log_in_online(node: &Node) -> Verdict {
+    check::text("an online login", product::ssh_as(node, &ALICE, "true")?)?;
+    let script =
+        r"for step in $(seq 100); do entractl user alice | grep -q 'ready until' && exit; sleep 0.1; done; exit 1";
+    check::status("alice can log in offline", &node.sh(script, &[])?, 0)
+}
+
+/// What alice sees who asks su for a shell's one command from another user's session.
+fn su(node: &Node, password: &str) -> Result<String, String> {
+    let mut terminal = Terminal::start(node, "su localuser -c 'su - alice -c id'", LIMIT)?;
+    terminal.expect(&["assword: "])?;
+    terminal.enter(password)?;
+    Ok(terminal.finish()?.stdout)
+}
