@@ -159,3 +159,56 @@ pub(super) fn in_days(seconds: u64) -> String {
         (days, _) => format!("in {days} days"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every refusal once; the match keeps the list whole.
+    fn all() -> Vec<Refusal> {
+        let next = |refusal| match refusal {
+            Refusal::WrongPassword => Some(Refusal::DirectoryUnreachable),
+            Refusal::DirectoryUnreachable => Some(Refusal::KdcUnreachable),
+            Refusal::KdcUnreachable => Some(Refusal::AccountDisabled),
+            Refusal::AccountDisabled => Some(Refusal::AccountLocked),
+            Refusal::AccountLocked => Some(Refusal::AccountExpired),
+            Refusal::AccountExpired => Some(Refusal::MustChange),
+            Refusal::MustChange => Some(Refusal::PasswordExpired),
+            Refusal::PasswordExpired => Some(Refusal::NotPermitted),
+            Refusal::NotPermitted => Some(Refusal::IdentityMismatch),
+            Refusal::IdentityMismatch => Some(Refusal::KdcNotVerified),
+            Refusal::KdcNotVerified => Some(Refusal::ClockSkew(None)),
+            Refusal::ClockSkew(None) => Some(Refusal::ClockSkew(Some(-3))),
+            Refusal::ClockSkew(Some(_)) => Some(Refusal::NoCommonEtype),
+            Refusal::NoCommonEtype => Some(Refusal::NoFast),
+            Refusal::NoFast => Some(Refusal::KdcPolicy),
+            Refusal::KdcPolicy => Some(Refusal::KdcFailed),
+            Refusal::KdcFailed => Some(Refusal::OfflineUnknown),
+            Refusal::OfflineUnknown => Some(Refusal::OfflineTooOld),
+            Refusal::OfflineTooOld => Some(Refusal::OfflineDelayed(40)),
+            Refusal::OfflineDelayed(_) => Some(Refusal::OfflineLocked),
+            Refusal::OfflineLocked => Some(Refusal::Busy),
+            Refusal::Busy => Some(Refusal::Internal),
+            Refusal::Internal => None,
+        };
+        std::iter::successors(Some(Refusal::WrongPassword), |refusal| next(*refusal)).collect()
+    }
+
+    #[test]
+    fn every_reason_is_documented_and_every_sentence_is_one() {
+        let documented = include_str!("../../../../docs/reason-codes.md");
+        for refusal in all() {
+            let outcome = refusal.outcome();
+            assert!(documented.contains(&format!("| `{}` |", outcome.reason)), "{} is not documented", outcome.reason);
+            assert!(outcome.message.ends_with('.') && outcome.message.len() < 200, "{}", outcome.message);
+        }
+    }
+
+    #[test]
+    fn times_are_told_as_people_tell_them() {
+        assert_eq!(
+            [1, 40, 99, 100, 900].map(duration),
+            ["1 second", "40 seconds", "99 seconds", "2 minutes", "15 minutes"]
+        );
+    }
+}
