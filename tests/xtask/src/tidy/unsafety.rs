@@ -5,7 +5,7 @@ use super::{Finding, Text};
 
 /// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
 /// of these.
-const PLACES: [&str; 26] = [
+const PLACES: [&str; 27] = [
     // Peer credentials, descriptors in messages, deadlines on connect.
     "common/wire/src/socket.rs",
     // The shared cache: mapped memory, in the modules and in the daemon.
@@ -26,6 +26,7 @@ const PLACES: [&str; 26] = [
     "pam_entra/src/uid.rs",
     // fork, capabilities, descriptors in messages, and calls that drop rights.
     "entrad/src/broker/child.rs",
+    "entrad/src/broker/copy.rs",
     "entrad/src/broker/seqpacket.rs",
     "entrad/src/helper/password.rs",
     "entrad/src/worker/receive.rs",
