@@ -74,16 +74,16 @@ impl Step {
         }
     }
 
-    /// The line for people; the remedy stands below it, indented.
+    /// The line for people, with the remedy at its end.
     pub fn render(&self) -> String {
         let mark = match self.result {
             Mark::Ok => "ok",
             Mark::Warn => "warn",
-            Mark::Fail => "FAIL",
+            Mark::Fail => "fail",
         };
         let mut line = format!("{mark:<5} {:<12} {}", self.step, self.detail);
         if let Some(remedy) = &self.remedy {
-            line.push_str("\n                   -> ");
+            line.push_str(" -> ");
             line.push_str(remedy);
         }
         line
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(
             out,
             "ok    dns          dc1.aadds.contoso.com\n\
-             FAIL  clock        this host is 400 s behind dc1\n                   -> set the clock\n"
+             fail  clock        this host is 400 s behind dc1 -> set the clock\n"
         );
         assert_eq!(err, "entractl: clock: this host is 400 s behind dc1\n", "the remedy was shown already");
         assert_eq!(exit, Exit::No);

@@ -36,9 +36,9 @@ pub fn records(domain: &str, servers: &[SocketAddr]) -> Result<Vec<Server>, Fail
 }
 
 fn explain(error: &LocateError) -> Failure {
-    let remedy = "use the domain controllers as DNS servers, or name one with --server";
+    let remedy = "use the domain controllers as DNS servers (`entractl dns set ADDRESS`), or name one with --server";
     match error {
-        LocateError::NoDnsServer(_) => Failure::no("dns", error.to_string()),
+        LocateError::NoDnsServer(_) => Failure::no("dns", error.to_string()).remedy(remedy),
         LocateError::Unreachable { .. } => Failure::new(Exit::NoDirectory, "dns", error.to_string()).remedy(remedy),
         LocateError::Missing { servers, record } => {
             let asked: Vec<_> = servers.iter().map(|server| server.ip().to_string()).collect();

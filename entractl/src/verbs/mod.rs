@@ -32,7 +32,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Join(options) => join::run(options, &cli.socket, output),
         Verb::Leave(options) => leave::run(options, &cli.socket, output),
         Verb::Testjoin => testjoin::run(output),
-        Verb::Check(options) => check::run(options, &cli.socket, output),
+        Verb::Check(options) => Ok(check::run(options, &cli.socket, output)),
         Verb::Status => status::run(&cli.socket),
         Verb::User(options) => user::run(options, &cli.socket),
         Verb::Group(options) => group::run(options, &cli.socket),

@@ -4,6 +4,7 @@
 mod host;
 mod nss;
 mod pam;
+mod system;
 
 use std::path::Path;
 
@@ -23,24 +24,16 @@ const ALL: [Topic; 7] =
     [Topic::Dns, Topic::Connect, Topic::Clock, Topic::Security, Topic::Join, Topic::Nss, Topic::Pam];
 
 /// Checks the topics asked for, or all.
-pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> Result<Answer, Failure> {
+pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> Answer {
     let paths = Paths::installed();
     let topics: Vec<_> =
         ALL.into_iter().filter(|it| options.topics.is_empty() || options.topics.contains(it)).collect();
-    let domains = output.pass(testjoin::configured(&paths, "config"))?;
-    if domains.is_empty() {
-        output.step(Step::fail(&Failure::no("config", "no domain is configured").remedy("`entractl join DOMAIN`")));
-    }
+    let domains = domains(&paths, output);
     for domain in &domains {
         of_domain(domain, &topics, &paths, output);
     }
-    for topic in topics {
-        match topic {
-            Topic::Security => host::check(&paths, &domains).into_iter().for_each(|step| output.step(step)),
-            Topic::Nss => nss::check(socket).into_iter().for_each(|step| output.step(step)),
-            Topic::Pam => pam::check().into_iter().for_each(|step| output.step(step)),
-            Topic::Dns | Topic::Connect | Topic::Clock | Topic::Join => {}
-        }
+    for step in topics.into_iter().flat_map(|topic| of_host(topic, &domains, &paths, socket)) {
+        output.step(step);
     }
     let failures = output.steps().iter().filter(|step| step.result == Mark::Fail).count();
     let (text, exit) = match failures {
@@ -48,7 +41,34 @@ pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> Re
         1 => ("\n1 check failed".to_owned(), Exit::No),
         _ => (format!("\n{failures} checks failed"), Exit::No),
     };
-    Ok(Answer { text, json: json!({ "ok": failures == 0, "failures": failures }), exit })
+    Answer { text, json: json!({ "ok": failures == 0, "failures": failures }), exit }
+}
+
+/// What the host itself shows.
+fn of_host(topic: Topic, domains: &[Domain], paths: &Paths, socket: &Path) -> Vec<Step> {
+    let settle = |result: Result<Step, Failure>| result.unwrap_or_else(|failure| Step::fail(&failure));
+    match topic {
+        Topic::Clock => vec![system::time_keeper(Path::new("/proc"))],
+        Topic::Security => host::check(paths, domains),
+        Topic::Nss => nss::check(socket).into_iter().chain(system::stores(paths).into_iter().map(settle)).collect(),
+        Topic::Pam => {
+            let folders = domains.iter().filter_map(|domain| system::ccache_folder(domain, Path::new("/")));
+            pam::check().into_iter().chain(folders.map(settle)).collect()
+        }
+        Topic::Dns | Topic::Connect | Topic::Join => Vec::new(),
+    }
+}
+
+/// The configured domains. Without any, what the host itself shows is looked at all the same.
+fn domains(paths: &Paths, output: &mut Output<'_>) -> Vec<Domain> {
+    let domains = testjoin::configured(paths, "config").map_err(|failure| {
+        failure.remedy("correct that place; entrad goes on with what it has, and would not start again")
+    });
+    let domains = output.pass(domains);
+    if domains.as_ref().is_ok_and(Vec::is_empty) {
+        output.step(Step::fail(&Failure::no("config", "no domain is configured").remedy("`entractl join DOMAIN`")));
+    }
+    domains.unwrap_or_default()
 }
 
 /// The checks that need the network. Each failure ends them: the next ones would only repeat it.

@@ -4,11 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use entra_core::control::Request;
 use entra_wire::client::{CallError, Trust, call, open_reply};
 use entra_wire::codec::Writer;
 use entra_wire::paths::{CTL_SOCKET, NSS_SOCKET};
 use entra_wire::protocol::{MAX_REPLY, Op, Status};
 
+use crate::daemon;
 use crate::exit::Failure;
 use crate::module;
 use crate::output::Step;
@@ -20,13 +22,20 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A name that nobody has: the answer shows that the daemon and the directory behind it are asked.
 const NOBODY: &[u8] = b"entractl-check-nobody";
 
+/// The databases that the module serves.
+const SERVED: [&str; 3] = ["passwd", "group", "initgroups"];
+/// Sources of other directory clients: SSSD, winbind, nslcd, One Identity, Centrify.
+const OTHERS: [&str; 5] = ["sss", "winbind", "ldap", "vas4", "centrifydc"];
+
 /// One line per thing that was looked at.
 pub(super) fn check(ctl: &Path) -> Vec<Step> {
     let text = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
     let mut steps: Vec<_> = ["passwd", "group"].into_iter().map(|database| settle(line(&text, database))).collect();
     steps.extend(initgroups(&text).map(settle));
+    steps.extend(strays(&text));
+    steps.extend(others(&text));
     steps.push(settle(loads()));
-    steps.push(settle(answers(&beside(ctl))));
+    steps.push(settle(answers(&beside(ctl), ctl)));
     steps
 }
 
@@ -86,7 +95,30 @@ fn beside(ctl: &Path) -> std::path::PathBuf {
     if ctl == Path::new(CTL_SOCKET) { NSS_SOCKET.into() } else { ctl.with_file_name("nss.sock") }
 }
 
-fn answers(socket: &Path) -> Result<Step, Failure> {
+/// Databases that ask us and that we do not serve: each lookup there is one question for nothing.
+fn strays(text: &str) -> Vec<Step> {
+    let names = text.lines().filter_map(|line| line.split('#').next()?.split_once(':')).map(|(name, _)| name.trim());
+    let asking = |name: &&str| !SERVED.contains(name) && sources(text, name).is_some_and(|it| it.contains(&"entra"));
+    names
+        .filter(asking)
+        .map(|name| {
+            let error = format!("nsswitch.conf asks entra for {name}, which it does not serve");
+            Step::fail(
+                &Failure::no("nss", error).remedy(format!("take entra out of the line {name}: in /etc/nsswitch.conf")),
+            )
+        })
+        .collect()
+}
+
+/// Other directory clients: where both know a user, the first one's ids count, and files belong to whom they say.
+fn others(text: &str) -> Option<Step> {
+    let asked = ["passwd", "group"].into_iter().filter_map(|database| sources(text, database)).flatten();
+    let other = asked.into_iter().find(|source| OTHERS.contains(source))?;
+    let detail = format!("nsswitch.conf asks {other} too: two directory clients may give one user two ids");
+    Some(Step::warn("nss", detail, format!("take {other} out of /etc/nsswitch.conf, or remove its packages")))
+}
+
+fn answers(socket: &Path, ctl: &Path) -> Result<Step, Failure> {
     let mut frame = Writer::request(Op::PasswdByName);
     frame.string(NOBODY);
     let mut body = Vec::new();
@@ -101,6 +133,9 @@ fn answers(socket: &Path) -> Result<Step, Failure> {
         }
         Ok(Status::Busy) => ("entrad has too much to do".into(), "see its log"),
         Ok(Status::Refused | Status::BadRequest) => ("entrad refuses lookups".into(), "restart it after an upgrade"),
+        Err(CallError::NotRunning) if daemon::ask(ctl, "nss", &Request::CacheStats).is_ok() => {
+            (format!("entrad runs, and its socket {shown} is gone"), "`systemctl restart entrad`")
+        }
         Err(CallError::NotRunning) => (format!("nobody listens on {shown}"), "`systemctl start entrad`"),
         Err(error) => (format!("no answer on {shown}: {error:?}"), "see the daemon's log"),
     };
@@ -125,6 +160,16 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_belong_there_is_named() {
+        let text = "passwd: files entra sss\ngroup: files entra\nshadow: files entra\nhosts: files dns # entra\n";
+        let strays = strays(text);
+        assert_eq!(strays.len(), 1);
+        assert_eq!(strays[0].detail, "nsswitch.conf asks entra for shadow, which it does not serve");
+        assert!(others(text).unwrap().detail.contains("asks sss too"));
+        assert_eq!(others("passwd: files entra\ngroup: files\n"), None);
+    }
+
+    #[test]
     fn initgroups_counts_only_where_it_stands() {
         assert!(initgroups("group: files").is_none());
         assert!(initgroups("initgroups: files").unwrap().is_err());
@@ -133,7 +178,7 @@ mod tests {
 
     #[test]
     fn nobody_listens() {
-        let failure = answers(Path::new("/nonexistent/nss.sock")).unwrap_err();
+        let failure = answers(Path::new("/nonexistent/nss.sock"), Path::new("/nonexistent/ctl.sock")).unwrap_err();
         assert!(failure.error.contains("nobody listens on /nonexistent/nss.sock"));
     }
 }

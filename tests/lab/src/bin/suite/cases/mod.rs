@@ -3,6 +3,7 @@
 mod adapter;
 mod ask;
 mod enrol;
+mod faults;
 mod filters;
 mod groups;
 mod input;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
         join_undo::CASES,
         enrol::CASES,
         ask::CASES,
+        faults::CASES,
         names::CASES,
         parity::CASES,
         groups::CASES,
