@@ -7,8 +7,11 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
+
 use libc::{c_long, gid_t};
 
+use entra_wire::cache_map::reader::GroupsOfUser;
 use entra_wire::cache_map::{Key, Mapped, View};
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{GroupIds, Request};
@@ -62,18 +65,10 @@ fn from_map(
     let key = Key::UserName(name);
     let Some(user) = view.user(&key) else { return shared::missing(view, &key) };
     let Some(groups) = view.groups_of(user.uid) else { return Ok(None) };
-    let mut last = 0;
-    let mut is_ascending = true;
-    let supplementary = groups.gids().inspect(|gid| {
-        is_ascending &= *gid > last && *gid != groups.primary;
-        last = *gid;
-    });
-    let ids = std::iter::once(groups.primary)
-        .chain(supplementary)
-        .filter(|gid| *gid != known && id_may_be_ours(*gid, ranges));
-    let filled = array.place(groups.count().saturating_add(1), ids)?;
-    // Ascending, so each of them once; what was placed counts from here on.
-    if !is_ascending || !view.is_current() {
+    let is_ours = |gid| gid != known && id_may_be_ours(gid, ranges);
+    let Some(filled) = array.place(&groups, is_ours)? else { return Ok(None) };
+    // What was placed counts from here on.
+    if !view.is_current() {
         return Ok(None);
     }
     array.keep(filled);
@@ -124,28 +119,55 @@ impl<'a> GroupArray<'a> {
         Ok(true)
     }
 
-    /// Writes ids behind those that stand, without those that stand already, and gives how many there would be then.
-    /// They count when they are kept. Each of `ids` is another one, and there are `most` of them at most.
-    fn place(&mut self, most: usize, ids: impl Iterator<Item = gid_t>) -> Result<usize, Failure> {
+    /// Writes the groups behind those that stand, without those that stand already or that `is_ours` denies, and gives
+    /// how many there would be then. They count when they are kept. `None`: the groups are not in order, or more than the caller takes.
+    fn place(
+        &mut self,
+        groups: &GroupsOfUser<'_, Mapped>,
+        is_ours: impl Fn(gid_t) -> bool,
+    ) -> Result<Option<usize>, Failure> {
         let filled = usize::try_from(*self.filled).map_err(|_| Failure::NoMemory)?;
         let room = usize::try_from(*self.room).map_err(|_| Failure::NoMemory)?;
         let limit = self.limit.unwrap_or(MOST).min(MOST);
-        let needed = filled.saturating_add(most).min(limit);
+        // The primary group stands apart.
+        let needed = filled.saturating_add(groups.count()).saturating_add(1);
+        // Which ones are left out then is decided one by one, with the daemon's answer.
+        if needed > limit {
+            return Ok(None);
+        }
         if needed > room {
             self.grow(needed)?;
         }
-        let mut end = filled;
-        for gid in ids {
-            if end >= needed {
-                break;
-            }
-            if !self.standing(filled).contains(&gid) {
-                // SAFETY: there is room for `needed` ids, and `end` is below that.
-                unsafe { self.ids.add(end).write(gid) };
-                end += 1;
-            }
+        // SAFETY: there is room for `needed` ids, of which `filled` stand; nobody else uses the array (the promise of
+        // `new`), and the two slices do not overlap. Ids that were not written yet are MaybeUninit.
+        let (standing, free) = unsafe {
+            let standing = if filled == 0 { &[][..] } else { std::slice::from_raw_parts(*self.ids, filled) };
+            let free = self.ids.add(filled).cast::<MaybeUninit<gid_t>>();
+            (standing, std::slice::from_raw_parts_mut(free, needed - filled))
+        };
+        let is_new = |gid: gid_t| is_ours(gid) && !standing.contains(&gid);
+        let with_primary = usize::from(is_new(groups.primary));
+        if let Some(first) = free.first_mut().filter(|_| with_primary == 1) {
+            first.write(groups.primary);
         }
-        Ok(end)
+        let free = free.get_mut(with_primary..).unwrap_or_default();
+        // SAFETY: the same memory as bytes.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(free.as_mut_ptr().cast(), size_of_val(free)) };
+        let Some(count) = groups.copy(bytes).map(|copied| copied.len() / size_of::<gid_t>()) else { return Ok(None) };
+        // SAFETY: `count` ids were copied to the start of `free` right now.
+        let gids = unsafe { std::slice::from_raw_parts_mut(free.as_mut_ptr().cast::<gid_t>(), count) };
+        // Counted and not left at the first one, so that the compiler makes several at a time of it.
+        let in_order = gids.iter().zip(gids.iter().skip(1)).filter(|(one, next)| one < next).count() + 1 >= count;
+        if !in_order || gids.binary_search(&groups.primary).is_ok() {
+            return Ok(None);
+        }
+        let mut kept = 0;
+        for at in 0..count {
+            let gid = gids[at];
+            gids[kept] = gid;
+            kept += usize::from(is_new(gid));
+        }
+        Ok(Some(filled + with_primary + kept))
     }
 
     /// So many ids stand there now.

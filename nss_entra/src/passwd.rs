@@ -102,19 +102,18 @@ fn from_map(
     let Destination { record, mut buffer } = into;
     let Some(text) = user.copy(buffer.take(user.text_length())?) else { return Ok(None) };
     // Gecos is free text, which the daemon has cleared of what would break its line: as strict as for the others.
-    let fits = [&*text.name, &*text.gecos, &*text.home, &*text.shell].into_iter().all(shared::fits_lines);
-    let name = text.name.strip_suffix(b"\0").unwrap_or_default();
-    if !fits || !name_may_be_ours(name) || !view.is_current() {
+    if !shared::fits_lines(text.text) || !name_may_be_ours(text.name()) || !view.is_current() {
         return Ok(None);
     }
+    let base = text.text.as_mut_ptr();
     record.write(CPasswd {
-        name: text.name.as_mut_ptr().cast(),
-        passwd: text.password.as_mut_ptr().cast(),
+        name: base.cast(),
+        passwd: base.wrapping_add(text.password).cast(),
         uid: user.uid,
         gid: user.gid,
-        gecos: text.gecos.as_mut_ptr().cast(),
-        dir: text.home.as_mut_ptr().cast(),
-        shell: text.shell.as_mut_ptr().cast(),
+        gecos: base.wrapping_add(text.gecos).cast(),
+        dir: base.wrapping_add(text.home).cast(),
+        shell: base.wrapping_add(text.shell).cast(),
     });
     Ok(Some(()))
 }

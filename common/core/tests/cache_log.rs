@@ -52,10 +52,10 @@ fn ask<M: Memory>(memory: &M, name: &str) -> Option<(u32, String)> {
     let found = view.user(&Key::UserName(name.as_bytes()))?;
     let mut buffer = [MaybeUninit::uninit(); 200];
     let text = found.copy(&mut buffer).unwrap();
-    assert_eq!(*text.name, *format!("user{}\0", found.uid).as_bytes());
-    assert_eq!((&*text.password, &*text.shell), (&b"*\0"[..], &b"/bin/sh\0"[..]));
+    assert_eq!(*text.name(), *format!("user{}", found.uid).as_bytes());
+    assert_eq!((&text.text[text.password..text.gecos], &text.text[text.shell..]), (&b"*\0"[..], &b"/bin/sh\0"[..]));
     assert!(view.is_current());
-    Some((found.uid, String::from_utf8(text.gecos.strip_suffix(b"\0").unwrap().to_vec()).unwrap()))
+    Some((found.uid, String::from_utf8(text.text[text.gecos..text.home - 1].to_vec()).unwrap()))
 }
 
 #[derive(Clone, Debug)]

@@ -109,7 +109,7 @@ fn find(map: &SharedMap, number: u32) -> Option<u32> {
     if !view.is_current() {
         return None;
     }
-    assert_eq!(*copied.unwrap().name, *format!("{name}\0").as_bytes());
+    assert_eq!(*copied.unwrap().name(), *name.as_bytes());
     assert_eq!(found.uid, 300_000 + number);
     Some(found.uid)
 }
@@ -300,6 +300,59 @@ fn a_file_of_nonsense_is_mapped_and_answers_nothing() {
     assert!(map.refresh(&host.place()));
     publish(&cache, 1);
     assert_eq!(find(&map, 1), Some(300_001));
+}
+
+/// In a mount namespace of its own, so that nothing stays mounted.
+#[test]
+fn on_a_full_file_system_there_is_no_map_and_no_harm() {
+    use std::os::unix::fs::MetadataExt;
+    let host = Host::new();
+    if fs::metadata(&host.folder).unwrap().uid() != 0 {
+        println!("skipped: only root mounts");
+        return;
+    }
+    let folder = host.folder.to_str().unwrap();
+    let script = "mount -t tmpfs -o size=3m,mode=755 tmpfs \"$1\" && exec \"$2\" --ignored --exact in_three_mebibytes";
+    let done = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh", folder])
+        .arg(std::env::current_exe().unwrap())
+        .env("ENTRA_TEST_FOLDER", folder)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("1 passed"));
+}
+
+#[test]
+#[ignore = "it is run by the test above, where there is little room"]
+fn in_three_mebibytes() {
+    let folder = PathBuf::from(std::env::var_os("ENTRA_TEST_FOLDER").unwrap());
+    fs::write(folder.join("passwd"), "").unwrap();
+    fs::write(folder.join("group"), "").unwrap();
+    let place = Place::new(&folder, Path::new("/nonexistent/entra.toml")).unwrap();
+    let map = SharedMap::new();
+    let cache = start_in(&folder, 64 << 20);
+    map.refresh(&place);
+    // The map of 2 MiB fits, the larger one after it does not: what is there stays, and what is new is left out.
+    for number in 0..20_000 {
+        publish(&cache, number);
+    }
+    assert_eq!(find(&map, 0), Some(300_000));
+    assert_eq!(find(&map, 19_999), None);
+    // An answer that changed is not given in its old form.
+    cache.publish_user(&UserRecord { gecos: "married".into(), ..user(0) }, &[], 3600, || true);
+    assert_eq!(find(&map, 0), None);
+    // Nor is anything after a flush for which there is no second file.
+    cache.flush();
+    assert_eq!((find(&map, 1), cache.usage()), (None, None));
+    drop(cache);
+    fs::write(folder.join("ballast"), vec![1; 2 << 20]).unwrap();
+    let cache = start_in(&folder, 64 << 20);
+    publish(&cache, 1);
+    assert!(cache.usage().is_none() && !folder.join("cache.map").exists() && !folder.join("cache.map.new").exists());
+    fs::remove_file(folder.join("ballast")).unwrap();
+    cache.tick(now(61));
+    assert!(cache.usage().is_some(), "a minute later there is room");
 }
 
 #[test]

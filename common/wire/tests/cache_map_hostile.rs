@@ -22,10 +22,12 @@ fn read(words: &[AtomicU32], now: u32) {
     for key in users {
         let _ = view.is_absent(&key);
         let Some(user) = view.user(&key) else { continue };
-        let copied = user.copy(&mut buffer).map(|text| {
-            [text.name, text.password, text.gecos, text.home, text.shell].iter().map(|text| text.len()).sum()
-        });
-        assert!(copied.is_none_or(|length: usize| length == user.text_length()));
+        if let Some(text) = user.copy(&mut buffer) {
+            assert_eq!(text.text.len(), user.text_length());
+            assert!([text.password, text.gecos, text.home, text.shell].iter().all(|at| text.text[at - 1] == 0));
+            assert_eq!(text.text.last(), Some(&0));
+            assert_eq!(text.name().len() + 1, text.password);
+        }
         let _ = user.sid(&mut [MaybeUninit::uninit(); 68]);
     }
     for key in names.map(Key::GroupName).into_iter().chain(ids.map(Key::Gid)) {

@@ -295,6 +295,9 @@ impl SharedCache {
         {
             log.supersede();
             let _ = fs::remove_file(&self.settings.path);
+            if let Ok(file) = log.memory().file() {
+                state.retire(file);
+            }
         }
     }
 

@@ -225,19 +225,27 @@ pub struct User<'m, M: ?Sized> {
     sid: Span,
 }
 
-/// A user's texts in the reader's own memory, each with the NUL that ends it; otherwise they hold what the file held.
+/// A user's texts in the reader's own memory. Each ends with NUL; otherwise they hold what the file held.
 #[derive(Debug)]
 pub struct UserText<'b> {
-    /// Login name.
-    pub name: &'b mut [u8],
-    /// `*`
-    pub password: &'b mut [u8],
-    /// Display name.
-    pub gecos: &'b mut [u8],
-    /// Home directory.
-    pub home: &'b mut [u8],
-    /// Login shell.
-    pub shell: &'b mut [u8],
+    /// All of them, one behind the other, the login name first.
+    pub text: &'b mut [u8],
+    /// Where `*` begins, which is also the login name's length and NUL.
+    pub password: usize,
+    /// Where the display name begins.
+    pub gecos: usize,
+    /// Where the home directory begins.
+    pub home: usize,
+    /// Where the login shell begins.
+    pub shell: usize,
+}
+
+impl UserText<'_> {
+    /// The login name, without its NUL.
+    #[inline]
+    pub fn name(&self) -> &[u8] {
+        self.text.get(..self.password - 1).unwrap_or_default()
+    }
 }
 
 impl<M: Memory + ?Sized> User<'_, M> {
@@ -255,26 +263,20 @@ impl<M: Memory + ?Sized> User<'_, M> {
     pub fn copy<'b>(&self, into: &'b mut [MaybeUninit<u8>]) -> Option<UserText<'b>> {
         let span = Span { at: self.sid.end(), length: self.text_length() };
         let text = span.copy(self.memory, into)?;
-        let [name, gecos, home, shell] = self.lengths;
-        let (name, rest) = c_string(text, name)?;
-        let (password, rest) = c_string(rest, 1)?;
-        let (gecos, rest) = c_string(rest, gecos)?;
-        let (home, rest) = c_string(rest, home)?;
-        let (shell, _) = c_string(rest, shell)?;
-        Some(UserText { name, password, gecos, home, shell })
+        let [name, gecos, home, shell] = self.lengths.map(|length| length as usize);
+        let password = name + 1;
+        let gecos_at = password + 2;
+        let home_at = gecos_at + gecos + 1;
+        let shell_at = home_at + home + 1;
+        let ends = [password, gecos_at, home_at, shell_at, shell_at + shell + 1];
+        let is_sound = ends.iter().all(|end| text.get(end - 1) == Some(&0));
+        is_sound.then_some(UserText { text, password, gecos: gecos_at, home: home_at, shell: shell_at })
     }
 
     /// Copies the binary SID.
     pub fn sid<'b>(&self, into: &'b mut [MaybeUninit<u8>; MAX_SID]) -> Option<&'b mut [u8]> {
         self.sid.copy(self.memory, into)
     }
-}
-
-/// Splits a string of this length off, with its NUL.
-#[inline]
-fn c_string(text: &mut [u8], length: u32) -> Option<(&mut [u8], &mut [u8])> {
-    let (string, rest) = text.split_at_mut_checked(length as usize + 1)?;
-    (string.last() == Some(&0)).then_some((string, rest))
 }
 
 /// A group's record, found but not yet copied.
@@ -348,6 +350,13 @@ impl<M: Memory + ?Sized> GroupsOfUser<'_, M> {
     #[inline]
     pub fn count(&self) -> usize {
         self.count as usize
+    }
+
+    /// Copies the supplementary groups, as many as `into` has room for: 4 bytes each, in the machine's order.
+    #[inline]
+    pub fn copy<'b>(&self, into: &'b mut [MaybeUninit<u8>]) -> Option<&'b mut [u8]> {
+        let length = self.count().checked_mul(4)?.min(into.len());
+        self.memory.copy(self.gids_at, into.get_mut(..length)?)
     }
 
     /// The supplementary groups, ascending where the file is sound.
