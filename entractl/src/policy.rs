@@ -1,5 +1,5 @@
-//! Logon rights that group policies give or deny on this computer. Windows enforces them and SSSD does where it is told
-//! to; nobody does here, so an administrator who relies on them must hear it.
+//! Logon rights that group policies give or deny on this computer. Windows enforces them, and SSSD does by default;
+//! nobody does here, so an administrator who relies on them must hear it.
 
 use std::net::IpAddr;
 use std::path::Path;
