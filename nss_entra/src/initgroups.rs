@@ -65,8 +65,7 @@ fn from_map(
     let key = Key::UserName(name);
     let Some(user) = view.user(&key) else { return shared::missing(view, &key) };
     let Some(groups) = view.groups_of(user.uid) else { return Ok(None) };
-    let is_ours = |gid| gid != known && id_may_be_ours(gid, ranges);
-    let Some(filled) = array.place(&groups, is_ours)? else { return Ok(None) };
+    let Some(filled) = array.place(&groups, ranges, known)? else { return Ok(None) };
     // What was placed counts from here on.
     if !view.is_current() {
         return Ok(None);
@@ -119,12 +118,14 @@ impl<'a> GroupArray<'a> {
         Ok(true)
     }
 
-    /// Writes the groups behind those that stand, without those that stand already or that `is_ours` denies, and gives
-    /// how many there would be then. They count when they are kept. `None`: the groups are not in order, or more than the caller takes.
+    /// Writes the groups behind those that stand, without those that stand already or `known`, and gives how many there
+    /// would be then. They count when they are kept. `None`: the groups are not in order or not all in range, or
+    /// more than the caller takes.
     fn place(
         &mut self,
         groups: &GroupsOfUser<'_, Mapped>,
-        is_ours: impl Fn(gid_t) -> bool,
+        ranges: &Ranges,
+        known: gid_t,
     ) -> Result<Option<usize>, Failure> {
         let filled = usize::try_from(*self.filled).map_err(|_| Failure::NoMemory)?;
         let room = usize::try_from(*self.room).map_err(|_| Failure::NoMemory)?;
@@ -145,8 +146,9 @@ impl<'a> GroupArray<'a> {
             let free = self.ids.add(filled).cast::<MaybeUninit<gid_t>>();
             (standing, std::slice::from_raw_parts_mut(free, needed - filled))
         };
-        let is_new = |gid: gid_t| is_ours(gid) && !standing.contains(&gid);
-        let with_primary = usize::from(is_new(groups.primary));
+        let primary = groups.primary;
+        let is_new = primary != known && id_may_be_ours(primary, ranges) && !standing.contains(&primary);
+        let with_primary = usize::from(is_new);
         if let Some(first) = free.first_mut().filter(|_| with_primary == 1) {
             first.write(groups.primary);
         }
@@ -158,14 +160,21 @@ impl<'a> GroupArray<'a> {
         let gids = unsafe { std::slice::from_raw_parts_mut(free.as_mut_ptr().cast::<gid_t>(), count) };
         // Counted and not left at the first one, so that the compiler makes several at a time of it.
         let in_order = gids.iter().zip(gids.iter().skip(1)).filter(|(one, next)| one < next).count() + 1 >= count;
-        if !in_order || gids.binary_search(&groups.primary).is_ok() {
+        // The common case first: all of them in the range of one domain.
+        let is_ours = |gid: &gid_t| id_may_be_ours(*gid, ranges);
+        let in_range = match &*gids {
+            [first, .., last] if ranges.contain_all(*first, *last) => is_ours(first) && is_ours(last),
+            others => others.iter().all(is_ours),
+        };
+        if !in_order || !in_range || gids.binary_search(&primary).is_ok() {
             return Ok(None);
         }
-        let mut kept = 0;
-        for at in 0..count {
-            let gid = gids[at];
-            gids[kept] = gid;
-            kept += usize::from(is_new(gid));
+        let mut kept = count;
+        for gid in standing.iter().chain([&known]) {
+            if let Ok(at) = gids[..kept].binary_search(gid) {
+                gids[..kept].copy_within(at + 1.., at);
+                kept -= 1;
+            }
         }
         Ok(Some(filled + with_primary + kept))
     }

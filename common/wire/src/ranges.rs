@@ -73,6 +73,11 @@ impl Ranges {
         self.list[..self.count].iter().any(|(low, high)| (*low..=*high).contains(&id))
     }
 
+    /// Whether one of the ranges holds everything from `first` up to and with `last`.
+    pub fn contain_all(&self, first: u32, last: u32) -> bool {
+        self.list[..self.count].iter().any(|(low, high)| *low <= first && last <= *high)
+    }
+
     fn push(&mut self, range: (u32, u32)) {
         if let Some(slot) = self.list.get_mut(self.count) {
             *slot = range;
@@ -171,6 +176,8 @@ mod tests {
         let ranges = Ranges::parse("[domains.\"a.example\"]\nid_range = \"10000-999999\" # winbind's\n");
         assert!(ranges.contains(10_000) && ranges.contains(999_999));
         assert!(!ranges.contains(1_000_000));
+        assert!(ranges.contain_all(10_000, 999_999) && !ranges.contain_all(9999, 10_000));
+        assert!(!ranges.contain_all(999_999, 1_000_000));
     }
 
     #[test]
