@@ -261,6 +261,16 @@ async fn the_same_password_is_hashed_once() {
     assert_eq!(scene.kdc.made.load(Ordering::SeqCst), 2);
 }
 
+#[tokio::test]
+async fn many_logins_at_once_hash_the_password_once() {
+    let scene = Scene::new("");
+    let outcomes = join_all((0..50).map(|_| scene.try_password(RIGHT))).await;
+    assert!(outcomes.iter().all(|outcome| outcome.code == Code::Success), "{outcomes:?}");
+    scene.host.pass(60);
+    scene.log_in_online(RIGHT).await;
+    assert_eq!(scene.kdc.made.load(Ordering::SeqCst), 1);
+}
+
 /// Polls all of them to their end, together.
 async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut pending: Vec<_> = futures.map(Box::pin).collect();

@@ -70,12 +70,11 @@ impl Offline {
         now: u64,
         password: PasswordPipe,
     ) -> Result<(), Error> {
-        let known = self.get(sid).await?;
-        let same = known.filter(|known| {
-            password_set != 0 && known.password_set == password_set && verifier::is_current(&known.verifier)
-        });
-        let verifier = if let Some(known) = same {
-            known.verifier
+        // One after the other, in the order of the logins: the newest password stays, and of many logins at once with the
+        // same one the first makes what the others find.
+        let _turn = self.turns.of(sid).await;
+        let verifier = if let Some(verifier) = self.same(sid, password_set).await? {
+            verifier
         } else {
             let _place = self.making.acquire().await.map_err(|error| Error::Io(error.to_string()))?;
             self.kdc.make_verifier(password).await?
@@ -83,6 +82,14 @@ impl Offline {
         let credential = Credential { verifier, password_set, proven: now, failures: 0, failed: 0 };
         let (sid, domain) = (sid.clone(), domain.to_owned());
         self.with_store(move |store| store.put(&sid, &domain, &credential)).await
+    }
+
+    /// The verifier that is kept of the very password that was set then, where it has today's cost.
+    async fn same(&self, sid: &Sid, password_set: i64) -> Result<Option<String>, Error> {
+        let known = self.get(sid).await?.filter(|known| {
+            password_set != 0 && known.password_set == password_set && verifier::is_current(&known.verifier)
+        });
+        Ok(known.map(|known| known.verifier))
     }
 
     /// Checks a password against what is kept. The attempt is counted before it is made, so that neither a crash nor a

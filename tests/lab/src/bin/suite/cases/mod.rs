@@ -23,6 +23,7 @@ mod password;
 mod programs;
 mod proof;
 mod sessions;
+mod states;
 mod surroundings;
 mod sysusers;
 
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Case> {
         offline::CASES,
         password::CASES,
         sessions::CASES,
+        states::CASES,
     ]
     .concat()
 }
