@@ -85,6 +85,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     );
     privileges::set_umask(umask);
     set_kerberos_environment(&places)?;
+    privileges::allow_descriptors().map_err(|error| format!("the limit of descriptors: {error}"))?;
     if let Some(account) = &account {
         privileges::drop_to(account).map_err(|error| format!("the rights of root cannot be given up: {error}"))?;
     } else {

@@ -35,6 +35,21 @@ struct CapData {
     inheritable: u32,
 }
 
+/// Raises the limit of open descriptors to what the sockets' places need (three sockets of 1,024, and the stores), as
+/// far as the hard limit goes: a worker without descriptors could not read /etc/passwd.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn allow_descriptors() -> Result<()> {
+    const WANTED: libc::rlim_t = 8192;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a live rlimit.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_cur.max(WANTED.min(limit.rlim_max));
+    // SAFETY: as above.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
+}
+
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
     // SAFETY: takes nothing, cannot fail.

@@ -41,8 +41,13 @@ fn may_be_ours(name: &[u8]) -> bool {
     }
     // Known, with an id that is not ours: another NSS module's user. Unknown: new to us, or the daemon is away; only
     // the daemon can tell.
+    // Without a domain nothing is ours, so that a host that has not joined is as it was before.
+    let ranges = Ranges::of_config(paths::CONFIG.as_ref());
+    if ranges.is_empty() {
+        return false;
+    }
     let known = std::str::from_utf8(name).ok().and_then(uid::of);
-    known.is_none_or(|uid| id_may_be_ours(uid, &Ranges::of_config(paths::CONFIG.as_ref())))
+    known.is_none_or(|uid| id_may_be_ours(uid, &ranges))
 }
 
 fn is_local(name: &[u8]) -> bool {

@@ -41,7 +41,7 @@ async fn users_are_found_by_every_key() {
         assert_eq!(directory.user(&Key::Sam(nobody.into())).await.unwrap(), None, "{nobody}");
     }
     assert_eq!(directory.group(&Key::Sam("alice".into())).await.unwrap(), None, "a user is no group");
-    let tokens = timed("tokenGroups", directory.token_groups(&alice.dn)).await.unwrap();
+    let tokens = timed("tokenGroups", directory.token_groups(&alice.dn, alice.sid.as_ref().unwrap())).await.unwrap();
     let primary = info.sid.with_rid(alice.primary_group_rid).unwrap();
     assert!(tokens.contains(&primary), "{tokens:?}");
     let groups = timed(&format!("{} groups by SID", tokens.len()), directory.by_sids(&tokens)).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_large_group_has_all_its_members() {
     let directory = lab.directory(|_| ());
     let group = directory.group(&Key::Sam(lab.large_group.clone())).await.unwrap().expect("the large group");
     for _ in 0..3 {
-        let members = timed("members", directory.members(&group.dn)).await.unwrap();
+        let members = timed("members", directory.members(&group.dn, group.sid.as_ref().unwrap())).await.unwrap();
         assert_eq!(members.len(), lab.large_group_size);
     }
 }
@@ -168,7 +168,11 @@ async fn filters_and_bases_are_honoured() {
     assert_eq!(elsewhere.user(&Key::Sam("alice".into())).await.unwrap(), None);
     assert!(elsewhere.user(&Key::Sam("Administrator".into())).await.unwrap().is_some());
     let group = elsewhere.group(&Key::Sam(lab.large_group.clone())).await.unwrap().expect("groups are not narrowed");
-    assert_eq!(elsewhere.members(&group.dn).await.unwrap(), [], "its members lie elsewhere");
+    assert_eq!(
+        elsewhere.members(&group.dn, group.sid.as_ref().unwrap()).await.unwrap(),
+        [],
+        "its members lie elsewhere"
+    );
     let missing = lab.directory(|domain| domain.user_bases = vec!["OU=nowhere,DC=invalid".into()]);
     let error = missing.user(&Key::Sam("alice".into())).await.unwrap_err();
     assert!(matches!(&error, Error::Config(text) if text.contains("OU=nowhere")), "{error:?}");

@@ -260,3 +260,67 @@ async fn what_nobody_renewed_leaves_the_disk() {
     assert_eq!(lookup.purge(Duration::from_secs(50)).await.unwrap(), 1);
     assert_eq!(lookup.stats().await.users, 1);
 }
+
+#[tokio::test]
+async fn what_is_far_past_its_life_is_asked_for_before_it_is_served() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert_eq!(user(&lookup, "bob").await.unwrap().uid, 674_001_104);
+    // Bob leaves, and weeks later another Bob comes.
+    host.directory.users.lock().unwrap().retain(|user| user.sam != "bob");
+    host.directory.add_user(1500, "bob", None);
+    host.pass(30 * 24 * 3600);
+    assert_eq!(user(&lookup, "bob").await.unwrap().uid, 674_001_500, "the new Bob got the old one's files");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_makes_no_answer_last() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    host.pass(10 * 365 * 24 * 3600);
+    let lookup = host.start();
+    assert!(user(&lookup, "alice").await.is_some());
+    assert!(user(&lookup, "carol").await.is_none());
+    host.time.fetch_sub(10 * 365 * 24 * 3600, std::sync::atomic::Ordering::SeqCst);
+    host.directory.add_user(1105, "carol", None);
+    host.directory.users.lock().unwrap().retain(|user| user.sam != "Alice");
+    assert!(user(&lookup, "carol").await.is_some(), "the negative answer lives on");
+    assert!(user(&lookup, "alice").await.is_none(), "the positive answer lives on");
+}
+
+#[tokio::test]
+async fn local_files_that_cannot_be_read_make_nobody_unknown() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    assert!(user(&lookup, "alice").await.is_some());
+    settle(&lookup).await;
+    for file in ["passwd", "group"] {
+        let (path, aside) = (host.folder.join(file), host.folder.join("aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        for name in ["alice", "bob", "nobody"] {
+            let answer = lookup.user(Query::name(name), Freshness::Cached).await;
+            assert!(answer.is_err(), "{name} without {file}: {answer:?}");
+        }
+        std::fs::rename(&aside, &path).unwrap();
+    }
+    settle(&lookup).await;
+    assert_eq!(lookup.stats().await.users, 1, "a cached user was removed");
+    assert!(user(&lookup, "bob").await.is_some());
+}
+
+#[tokio::test]
+async fn a_upn_that_looks_like_another_ones_name_means_one_user_everywhere() {
+    let directory = FakeDirectory::with_people();
+    directory.add_user(1600, "robert", Some("bob@aadds.contoso.com"));
+    let host = Host::new(directory, "");
+    let lookup = host.start();
+    // In whatever order they are met: the explicit UPN is Robert's.
+    assert_eq!(user(&lookup, "bob").await.unwrap().uid, 674_001_104);
+    assert_eq!(user(&lookup, "bob@aadds.contoso.com").await.unwrap().uid, 674_001_600);
+    assert_eq!(user(&lookup, "robert").await.unwrap().uid, 674_001_600);
+    settle(&lookup).await;
+    drop(lookup);
+    host.directory.cut();
+    let lookup = host.start();
+    assert_eq!(user(&lookup, "bob@aadds.contoso.com").await.unwrap().uid, 674_001_600);
+    assert_eq!(user(&lookup, "AADDS\\bob").await.unwrap().uid, 674_001_104);
+}

@@ -63,9 +63,13 @@ pub fn call(
         (uid, Trust::RootOr(owner)) if uid == owner => {}
         _ => return Err(CallError::Untrusted),
     }
-    stream.send(frame, fds, deadline)?;
+    // A daemon that is too busy says so without reading the request: its words are there although sending failed.
+    let sent = stream.send(frame, fds, deadline);
     let mut length = [0; 4];
-    stream.receive(&mut length, deadline)?;
+    match sent {
+        Ok(()) | Err(CallError::Broken) => stream.receive(&mut length, deadline)?,
+        Err(error) => return Err(error),
+    }
     let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
     if length < 4 || length > limit {
         return Err(CallError::Broken);

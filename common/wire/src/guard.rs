@@ -8,13 +8,18 @@ use crate::ranges::Ranges;
 pub const ID_FLOOR: u32 = 1000;
 
 /// Whether a name could be one of the directory's: 1 to [`MAX_NAME`] bytes of UTF-8 without control characters and
-/// without `:` (which no passwd line can carry), and not `root`.
+/// without `:` (which no passwd line can carry), not `root`, and not a number below [`ID_FLOOR`]: `chown 0 file` looks
+/// for a user of that name before it takes the number.
 pub fn name_may_be_ours(name: &[u8]) -> bool {
     !name.is_empty()
         && name.len() <= MAX_NAME
         && name != b"root"
         && !name.iter().any(|byte| *byte < 0x20 || *byte == 0x7f || *byte == b':')
-        && std::str::from_utf8(name).is_ok()
+        && std::str::from_utf8(name).is_ok_and(|text| !is_low_number(text))
+}
+
+fn is_low_number(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_digit()) && name.trim_start_matches('0').parse().unwrap_or(0) < ID_FLOOR
 }
 
 /// Whether an id lies in a range that the root-owned configuration grants, and not below [`ID_FLOOR`].
@@ -29,10 +34,18 @@ mod tests {
     #[test]
     fn names_that_cannot_be_ours() {
         let long = [b'a'; MAX_NAME + 1];
-        for name in [&b""[..], b"root", b"a:b", b"a\nb", b"\xff\xfe", b"a\x7f", &long] {
+        for name in [&b""[..], b"root", b"a:b", b"a\nb", b"\xff\xfe", b"a\x7f", b"0", b"0000", b"27", b"0999", &long] {
             assert!(!name_may_be_ours(name), "{name:?}");
         }
-        for name in [&b"alice"[..], b"AADDS\\alice", b"alice@contoso.com", "zoë".as_bytes(), b"o'hara (ext)"] {
+        for name in [
+            &b"alice"[..],
+            b"AADDS\\alice",
+            b"alice@contoso.com",
+            "zoë".as_bytes(),
+            b"o'hara (ext)",
+            b"1000",
+            b"4711815",
+        ] {
             assert!(name_may_be_ours(name), "{name:?}");
         }
     }

@@ -27,8 +27,9 @@ pub struct Ranges {
 impl Ranges {
     const EMPTY: Self = Self { list: [(1, 0); MAX_RANGES], count: 0 };
 
-    /// The ranges that the configuration at `path` grants, remembered until the file changes. The default range where
-    /// the file is missing, is not root's or the caller's own, or can be written by others.
+    /// The ranges that the configuration at `path` grants, remembered until the file changes. None where the file is
+    /// missing, names no domain, is neither root's nor this process's own, or can be written by others: on a host that
+    /// has not joined, every id is somebody else's.
     pub fn of_config(path: &Path) -> Self {
         static LAST: Mutex<Option<(Stamp, Ranges)>> = Mutex::new(None);
         let Ok(meta) = std::fs::metadata(path) else { return Self::parse("") };
@@ -51,9 +52,12 @@ impl Ranges {
     pub fn parse(text: &str) -> Self {
         let mut ranges = Self::EMPTY;
         let mut domains = 0;
+        // A domain may also be named by a table below it, or by a dotted key alone.
+        let mut mentioned = false;
         for line in text.lines() {
             let code = strip_comment(line);
             let trimmed = code.trim_start();
+            mentioned |= trimmed.trim_start_matches(['[', ' ', '\t']).starts_with("domains");
             if trimmed.starts_with('[') && !trimmed.starts_with("[[") {
                 domains += usize::from(is_domain_header(trimmed));
                 continue;
@@ -62,10 +66,15 @@ impl Ranges {
                 ranges.push(range);
             }
         }
-        if ranges.count < domains.max(1) {
+        if ranges.count < domains.max(usize::from(mentioned)) {
             ranges.push(DEFAULT);
         }
         ranges
+    }
+
+    /// Whether nothing is granted: no domain is configured.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Whether `id` lies in one of the ranges.
@@ -104,7 +113,8 @@ impl Stamp {
 fn read(path: &Path) -> Option<String> {
     let file = std::fs::File::open(path).ok()?;
     let meta = file.metadata().ok()?;
-    if !meta.is_file() || meta.uid() != 0 || meta.mode() & 0o022 != 0 {
+    let own = std::fs::metadata("/proc/self").map(|process| process.uid()).unwrap_or_default();
+    if !meta.is_file() || (meta.uid() != 0 && meta.uid() != own) || meta.mode() & 0o022 != 0 {
         return None;
     }
     let mut text = String::new();
@@ -169,6 +179,13 @@ mod tests {
         assert!(ranges.contains(674_001_103));
         assert!(!ranges.contains(199_999));
         assert!(!ranges.contains(2_000_200_000));
+    }
+
+    #[test]
+    fn without_a_domain_nothing_is_granted() {
+        for text in ["", "cache_ttl = \"1h\"\n", "# [domains.\"a.example\"]\n"] {
+            assert!(Ranges::parse(text).is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod cache;
 mod ctl;
 mod nss;
 mod pam;
+mod places;
 mod probe;
 #[allow(unsafe_code)] // FFI edge: SCM_RIGHTS, which tokio does not receive.
 mod receive;

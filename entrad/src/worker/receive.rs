@@ -1,7 +1,12 @@
 //! Reading one frame and the descriptors beside it. FFI edge: tokio does not receive SCM_RIGHTS.
+//!
+//! A descriptor is somebody else's choice: closing one on a file system that answers to a program of theirs (FUSE) may
+//! wait for that program for ever. So none is received where none belongs, only pipes and local sockets are kept, and
+//! whatever else comes is closed by a thread that may hang.
 
 use std::io::{Error, ErrorKind};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -26,30 +31,33 @@ pub(super) async fn frame(
 ) -> Result<(Vec<u8>, Vec<OwnedFd>), FrameError> {
     let mut fds = Vec::new();
     let mut head = [0; 4];
-    fill(stream, &mut head, &mut fds).await?;
+    let mut taken = (descriptors > 0).then_some(&mut fds);
+    fill(stream, &mut head, taken.as_deref_mut()).await?;
     let length = usize::try_from(u32::from_le_bytes(head)).unwrap_or(usize::MAX);
     if !(4..=limit).contains(&length) {
         return Err(FrameError::Malformed);
     }
     let mut body = vec![0; length];
-    fill(stream, &mut body, &mut fds).await?;
+    fill(stream, &mut body, taken).await?;
     if fds.len() > descriptors {
         return Err(FrameError::Malformed);
     }
     Ok((body, fds))
 }
 
-async fn fill(stream: &UnixStream, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> Result<(), FrameError> {
+async fn fill(stream: &UnixStream, buffer: &mut [u8], mut fds: Option<&mut Vec<OwnedFd>>) -> Result<(), FrameError> {
     let mut filled = 0;
     while filled < buffer.len() {
         stream.readable().await.map_err(|_| FrameError::Closed)?;
-        match stream.try_io(Interest::READABLE, || receive(stream.as_raw_fd(), &mut buffer[filled..], fds)) {
+        let rest = &mut buffer[filled..];
+        match stream.try_io(Interest::READABLE, || receive(stream.as_raw_fd(), rest, fds.as_deref_mut())) {
             Ok(0) => return Err(FrameError::Closed),
             Ok(count) => filled += count,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(FrameError::Malformed),
             Err(_) => return Err(FrameError::Closed),
         }
-        if fds.len() > MAX_FDS {
+        if fds.as_ref().is_some_and(|fds| fds.len() > MAX_FDS) {
             return Err(FrameError::Malformed);
         }
     }
@@ -63,20 +71,25 @@ union Control {
     header: libc::cmsghdr,
 }
 
-fn receive(fd: RawFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> Result<usize, Error> {
+/// [`ErrorKind::InvalidData`] where a descriptor came that is neither a pipe nor a local socket.
+fn receive(fd: RawFd, buffer: &mut [u8], fds: Option<&mut Vec<OwnedFd>>) -> Result<usize, Error> {
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut control = Control { bytes: [0; 64] };
     // SAFETY: all-zero bytes are a valid msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
-    message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = size_of::<Control>() as _;
+    if fds.is_some() {
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = size_of::<Control>() as _;
+    }
     // SAFETY: every pointer in `message` is to memory that lives until the call returns, with its length beside it.
     let count = unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT) };
     if count < 0 {
         return Err(Error::last_os_error());
     }
+    let Some(fds) = fds else { return Ok(count.cast_unsigned()) };
+    let mut foreign = false;
     // SAFETY: the kernel filled `control` and set `msg_controllen`; the macros stay inside it. Each descriptor is new
     // and owned by nobody else.
     unsafe {
@@ -86,11 +99,70 @@ fn receive(fd: RawFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> Result<usize
                 let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
                 let data = libc::CMSG_DATA(header).cast::<[u8; size_of::<RawFd>()]>();
                 for at in 0..bytes / size_of::<RawFd>() {
-                    fds.push(OwnedFd::from_raw_fd(RawFd::from_ne_bytes(data.add(at).read())));
+                    let received = OwnedFd::from_raw_fd(RawFd::from_ne_bytes(data.add(at).read()));
+                    if is_pipe(&received) || is_local_socket(&received) {
+                        fds.push(received);
+                    } else {
+                        foreign = true;
+                        close_aside(received);
+                    }
                 }
             }
             header = libc::CMSG_NXTHDR(&raw const message, header);
         }
     }
-    Ok(count.cast_unsigned())
+    if foreign { Err(ErrorKind::InvalidData.into()) } else { Ok(count.cast_unsigned()) }
+}
+
+/// Asks the pipe itself, not the file system that its name may be on.
+fn is_pipe(fd: &OwnedFd) -> bool {
+    // SAFETY: no pointer is passed.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) > 0 }
+}
+
+/// A socket of this host: one of the network may linger when it is closed.
+fn is_local_socket(fd: &OwnedFd) -> bool {
+    let mut domain: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the pointers are to an int and its size, both live for the call.
+    let done = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_DOMAIN, (&raw mut domain).cast(), &raw mut length)
+    };
+    done == 0 && domain == libc::AF_UNIX
+}
+
+/// Closes a descriptor that may take for ever. Beyond a few that hang, one is kept open instead.
+fn close_aside(fd: OwnedFd) {
+    static CLOSING: AtomicUsize = AtomicUsize::new(0);
+    const MOST: usize = 16;
+    if CLOSING.fetch_add(1, Ordering::AcqRel) >= MOST {
+        CLOSING.fetch_sub(1, Ordering::AcqRel);
+        log::warn!("a client's descriptor is kept open: {MOST} others hang while they are closed");
+        std::mem::forget(fd);
+        return;
+    }
+    let closing = move || {
+        drop(fd);
+        CLOSING.fetch_sub(1, Ordering::AcqRel);
+    };
+    if std::thread::Builder::new().name("close".into()).spawn(closing).is_err() {
+        CLOSING.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_and_local_sockets_are_told_from_files() {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        assert!(is_pipe(&reader.into()));
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(is_local_socket(&ours.into()));
+        let network = OwnedFd::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        assert!(!is_local_socket(&network) && !is_pipe(&network));
+        let file = OwnedFd::from(std::fs::File::open("/proc/self/status").unwrap());
+        assert!(!is_local_socket(&file) && !is_pipe(&file));
+    }
 }

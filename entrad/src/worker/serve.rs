@@ -11,13 +11,11 @@ use entra_wire::nss::status_frame;
 use entra_wire::protocol::{MAX_REQUEST, Status};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::places::Places;
 use super::receive;
 
-/// Connections of one socket that are served at once; the next ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 512;
 /// How long a client may take to send its one request, and to take its reply. A silent client costs a place for this
 /// long, and nothing else.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
@@ -44,12 +42,17 @@ pub(super) trait Service: Send + Sync + 'static {
 pub(super) fn listen<S: Service>(listener: StdListener, service: Arc<S>) -> Result<(), Error> {
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::default();
     tokio::spawn(async move {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    let Ok(peer) = stream.peer_cred() else { continue };
+                    let Some(place) = places.take(peer.uid()) else {
+                        // The socket's buffer takes these few bytes without a wait.
+                        let _ = stream.try_write(&status_frame(Status::Busy));
+                        continue;
+                    };
                     let service = Arc::clone(&service);
                     tokio::spawn(async move {
                         converse(stream, &*service).await;

@@ -94,14 +94,16 @@ pub trait Directory: Send + Sync {
     async fn group(&self, key: &Key) -> Result<Option<GroupEntry>, Error>;
 
     /// tokenGroups of the user with this DN: SIDs of all security groups, nested ones included, without names.
-    async fn token_groups(&self, dn: &str) -> Result<Vec<Sid>, Error>;
+    /// [`Error::Protocol`] where the object with this DN is gone or has another SID.
+    async fn token_groups(&self, dn: &str, sid: &Sid) -> Result<Vec<Sid>, Error>;
 
     /// Users and groups with these SIDs, in batched searches. Unknown SIDs are left out.
     async fn by_sids(&self, sids: &[Sid]) -> Result<Vec<Entry>, Error>;
 
     /// Direct members of the group with this DN that are users or groups, read by range retrieval
     /// (MS-ADTS 3.1.1.3.1.3.3) and resolved in batches.
-    async fn members(&self, dn: &str) -> Result<Vec<Entry>, Error>;
+    /// [`Error::Protocol`] where the object with this DN is gone or has another SID.
+    async fn members(&self, dn: &str, sid: &Sid) -> Result<Vec<Entry>, Error>;
 
     /// A batch of all users, after the one that gave `cursor` (empty: from the start).
     async fn users_page(&self, cursor: &[u8]) -> Result<Page<UserEntry>, Error>;

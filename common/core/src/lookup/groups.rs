@@ -98,7 +98,11 @@ async fn private_group(lookup: &Arc<Lookup>, query: &Query) -> Result<Option<Gro
         guid: user.guid.clone(),
         dn: user.dn.clone(),
         sam: user.sam.clone(),
-        name: user.name.clone(),
+        name: if lookup.is_reserved_group(&user.name) {
+            format!("{}@{}", user.name, user.domain)
+        } else {
+            user.name.clone()
+        },
         gid: user.uid,
     }))
 }
@@ -110,7 +114,9 @@ impl Lookup {
         let mut pilots = Vec::new();
         for sid in sids {
             let query = Query::Sid(sid.clone());
-            if self.groups.get(&query).is_some() || self.groups.is_absent(&query, self.now()) {
+            if self.groups.get(&query).is_some()
+                || self.groups.is_absent(&query, self.now(), self.settings.negative_ttl.as_secs())
+            {
                 continue;
             }
             match self.groups.flights.lead(query) {

@@ -14,6 +14,9 @@ use super::{Lookup, Query};
 pub(super) struct KnownNames {
     /// DNS name and, once met, NetBIOS name.
     domains: Vec<(DomainId, Option<String>)>,
+    /// Whether `account@domain` may be taken for the account of that name. Only where nobody can be asked: it may be the
+    /// UPN of somebody whom this host has not met.
+    pub(super) implied: bool,
 }
 
 impl KnownNames {
@@ -39,8 +42,10 @@ pub(super) fn only<T>(mut found: Vec<T>) -> Option<T> {
 }
 
 impl Lookup {
-    pub(super) fn known_names(&self) -> KnownNames {
+    /// `implied`: see [`KnownNames::implied`].
+    pub(super) fn known_names(&self, implied: bool) -> KnownNames {
         KnownNames {
+            implied,
             domains: self
                 .domains
                 .iter()
@@ -49,14 +54,13 @@ impl Lookup {
         }
     }
 
-    /// The queries that name an account together with its domain, and the short one where there is one domain only.
+    /// The down-level names of an account, and the short one where there is one domain only. Not `account@domain`: that
+    /// may be somebody else's UPN, so it is remembered only for who asked by it.
     pub(super) fn qualified_names(&self, domain: &str, sam: &str) -> Vec<Query> {
         let sam = fold(sam);
-        let mut keys = vec![Query::Name(format!("{sam}@{domain}")), Query::Name(format!("{domain}\\{sam}"))];
+        let mut keys = vec![Query::Name(format!("{domain}\\{sam}"))];
         if let Some(info) = self.domain(domain).and_then(super::DomainContext::info) {
-            let netbios = fold(&info.netbios);
-            keys.push(Query::Name(format!("{netbios}\\{sam}")));
-            keys.push(Query::Name(format!("{sam}@{netbios}")));
+            keys.push(Query::Name(format!("{}\\{sam}", fold(&info.netbios))));
         }
         if self.domains.len() == 1 && !self.is_reserved_group(&sam) {
             keys.push(Query::Name(sam));

@@ -57,14 +57,14 @@ impl Subject for MemberList {
             let mut group = group.value;
             let Some(domain) = lookup.domain(&group.domain) else { return Ok(None) };
             let info = lookup.learn(domain).await?;
-            let mut entries = domain.directory.members(&group.dn).await;
+            let mut entries = domain.directory.members(&group.dn, &group.sid).await;
             if matches!(entries, Err(Error::Protocol(_))) {
                 // The object has moved, or is gone: its SID finds it.
                 let Some(moved) = lookup.resolve::<GroupRecord>(query, Freshness::Fresh).await? else {
                     return Ok(None);
                 };
                 group = moved.value;
-                entries = domain.directory.members(&group.dn).await;
+                entries = domain.directory.members(&group.dn, &group.sid).await;
             }
             let mut users = Vec::new();
             let mut members = Vec::new();

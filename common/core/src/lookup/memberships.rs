@@ -47,7 +47,14 @@ impl Subject for Memberships {
                 Ok(groups) if !groups.is_empty() => groups,
                 // Nobody is in no group at all: the object has moved, or is gone. Its SID finds it.
                 Ok(_) | Err(Error::Protocol(_)) => match lookup.resolve::<UserRecord>(query, Freshness::Fresh).await? {
-                    Some(user) => token_groups(&lookup, &user.value).await?,
+                    Some(user) => Some(token_groups(&lookup, &user.value).await?)
+                        .filter(|groups| !groups.is_empty())
+                        .ok_or_else(|| {
+                        let dn = &user.value.dn;
+                        Error::MachineUnauthorized(format!(
+                            "tokenGroups of {dn} is not readable: grant this machine the right to read group membership"
+                        ))
+                    })?,
                     None => return Ok(None),
                 },
                 Err(error) => return Err(error),
@@ -77,7 +84,7 @@ impl Subject for Memberships {
 async fn token_groups(lookup: &Lookup, user: &UserRecord) -> Result<Vec<Sid>, Error> {
     let domain =
         lookup.domain(&user.domain).ok_or_else(|| Error::Config(format!("{} is not configured", user.domain)))?;
-    let mut groups = domain.directory.token_groups(&user.dn).await?;
+    let mut groups = domain.directory.token_groups(&user.dn, &user.sid).await?;
     groups.retain(Sid::is_of_a_domain);
     groups.sort_unstable();
     groups.dedup();

@@ -1,7 +1,9 @@
 //! From what the directory says to what the host sees: ids mapped, names chosen, local names left alone.
 
+use entra_wire::guard::name_may_be_ours;
 use entra_wire::local;
 
+use crate::Error;
 use crate::config::{Domain, IdMapping, PrimaryGroup, TemplateValues, UsernameFormat, expand};
 use crate::directory::DomainInfo;
 use crate::types::{GroupEntry, GroupRecord, UserEntry, UserRecord, fold};
@@ -98,6 +100,18 @@ impl Lookup {
             || local::has_name(&self.settings.group, folded.as_bytes())
     }
 
+    /// Whether the local files can be read. Without them nobody can tell which names are the host's: that is no
+    /// reason to call a user unknown.
+    ///
+    /// # Errors
+    /// [`Error::Io`] that names the file.
+    pub(super) fn local_files(&self) -> Result<(), Error> {
+        for path in [&self.settings.passwd, &self.settings.group] {
+            std::fs::File::open(path).map_err(|error| Error::Io(format!("{}: {error}", path.display())))?;
+        }
+        Ok(())
+    }
+
     /// Whether a user name belongs to this host.
     pub(super) fn is_local_user(&self, name: &str) -> bool {
         name == "root" || local::has_name(&self.settings.passwd, name.as_bytes())
@@ -115,7 +129,9 @@ fn user_name(config: &Domain, info: &DomainInfo, sam: &str, upn: Option<&str>) -
 
 /// A name that getent prints on one line, and that is no path of its own.
 fn fits_a_line(name: &str) -> bool {
-    !matches!(name, "" | "." | "..") && !name.chars().any(|c| c.is_control() || c == ':' || c == '/')
+    !matches!(name, "" | "." | "..")
+        && name_may_be_ours(name.as_bytes())
+        && !name.chars().any(|c| c.is_control() || c == ':' || c == '/')
 }
 
 /// Free text as one field of a passwd line.

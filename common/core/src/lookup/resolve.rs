@@ -61,15 +61,18 @@ impl Lookup {
         if self.domains.is_empty() {
             return Ok(None);
         }
+        self.local_files()?;
         let Some(query) = T::normalise(self, query) else { return Ok(None) };
         let now = self.now();
-        let absent = T::shelf(self).is_absent(&query, now);
+        let absent = T::shelf(self).is_absent(&query, now, self.settings.negative_ttl.as_secs());
         // What is known to be gone may still be on its way out of the store: that is not asked then.
-        let known = if absent { T::shelf(self).get(&query) } else { self.known::<T>(&query).await };
+        let known = if absent { T::shelf(self).get(&query) } else { self.known::<T>(&query, self.is_away()).await };
         if freshness == Freshness::Cached {
-            if let Some((value, fetched)) = &known {
+            if let Some((value, fetched)) = &known
+                && self.may_serve(*fetched, now)
+            {
                 self.counters.hits.fetch_add(1, Ordering::Relaxed);
-                let fresh = now.saturating_sub(*fetched) < self.settings.cache_ttl.as_secs();
+                let fresh = self.is_fresh(*fetched, now);
                 if !fresh {
                     let (lookup, query) = (Arc::clone(self), query);
                     tokio::spawn(async move { drop(lookup.ask::<T>(query).await) });
@@ -82,25 +85,45 @@ impl Lookup {
                 return Ok(None);
             }
         }
-        let asked = tokio::time::timeout(self.settings.deadline, self.ask::<T>(query)).await;
+        let asked = tokio::time::timeout(self.settings.deadline, self.ask::<T>(query.clone())).await;
         match asked.unwrap_or_else(|_| Err(Error::Offline("the directory did not answer in time".into()))) {
             Ok(found) => Ok(found.map(|value| Answer { value, source: Source::Directory, fetched: now })),
-            Err(error) => match known {
-                Some((value, fetched)) => {
-                    log::debug!("an older answer is served: {error}");
-                    Ok(Some(Answer { value, source: Source::Stale, fetched }))
-                }
-                None => Err(error),
-            },
+            Err(error) => {
+                let known = match known {
+                    Some(known) => Some(known),
+                    None if absent => None,
+                    None => self.known::<T>(&query, true).await,
+                };
+                let (value, fetched) = known.ok_or_else(|| error.clone())?;
+                log::debug!("an older answer is served: {error}");
+                Ok(Some(Answer { value, source: Source::Stale, fetched }))
+            }
         }
     }
 
     /// What memory or disk hold, whatever its age.
     pub(super) async fn cached<T: Subject>(self: &Arc<Self>, query: &Query) -> Option<Answer<T>> {
         let query = T::normalise(self, query.clone())?;
-        let (value, fetched) = self.known::<T>(&query).await?;
-        let fresh = self.now().saturating_sub(fetched) < self.settings.cache_ttl.as_secs();
+        let (value, fetched) = self.known::<T>(&query, true).await?;
+        let fresh = self.is_fresh(fetched, self.now());
         Some(Answer { value, source: if fresh { Source::Cache } else { Source::Stale }, fetched })
+    }
+
+    /// Within its life. A time in the future is no age: the clock was wrong when it was written.
+    fn is_fresh(&self, fetched: u64, now: u64) -> bool {
+        fetched <= now && now - fetched < self.settings.cache_ttl.as_secs()
+    }
+
+    /// Whether an answer is served at once, asked for again behind it where it is past its life. What is far past it
+    /// is asked for first: the name may be somebody else's by now. Where a domain is away that helps nobody.
+    fn may_serve(&self, fetched: u64, now: u64) -> bool {
+        let near = fetched <= now && now - fetched < self.settings.cache_ttl.as_secs().saturating_mul(2);
+        near || self.is_away()
+    }
+
+    /// Whether a domain could not be asked when it was last tried.
+    fn is_away(&self) -> bool {
+        self.domains.iter().any(|domain| !domain.directory.health().online)
     }
 
     /// Remembers an answer of the directory, in memory at once and on disk behind it.
@@ -113,11 +136,12 @@ impl Lookup {
         value
     }
 
-    async fn known<T: Subject>(&self, query: &Query) -> Option<Dated<T>> {
+    /// What memory or disk hold. `implied`: see [`KnownNames::implied`].
+    async fn known<T: Subject>(&self, query: &Query, implied: bool) -> Option<Dated<T>> {
         if let Some(dated) = T::shelf(self).get(query) {
             return Some(dated);
         }
-        let names = self.known_names();
+        let names = self.known_names(implied);
         let asked = query.clone();
         match self.with_store(move |store| T::load(store, &asked, &names)).await {
             Ok(stored) => {
@@ -125,7 +149,7 @@ impl Lookup {
                 let value = Arc::new(stored.value);
                 let mut keys = value.keys(self);
                 keys.push(query.clone());
-                T::shelf(self).put(keys, &value, stored.fetched);
+                T::shelf(self).put_older(keys, &value, stored.fetched);
                 Some((value, stored.fetched))
             }
             Err(error) => {

@@ -64,10 +64,22 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         lock(&self.negative).put(key, until);
     }
 
-    pub(super) fn is_absent(&self, key: &Query, now: u64) -> bool {
+    /// Remembers what the disk had, except under keys that know something newer.
+    pub(super) fn put_older(&self, keys: Vec<Query>, value: &Arc<T>, fetched: u64) {
+        let mut positive = lock(&self.positive);
+        for key in keys {
+            if positive.peek(&key).is_none_or(|(_, known)| *known <= fetched) {
+                positive.put(key, (Arc::clone(value), fetched));
+            }
+        }
+    }
+
+    /// Whether this key names nothing, as asked at most `life` seconds ago (a clock that was ahead makes no answer
+    /// last longer).
+    pub(super) fn is_absent(&self, key: &Query, now: u64, life: u64) -> bool {
         let mut negative = lock(&self.negative);
         match negative.get(key) {
-            Some(until) if *until > now => true,
+            Some(until) if (now + 1..=now + life).contains(until) => true,
             Some(_) => {
                 negative.pop(key);
                 false

@@ -42,6 +42,7 @@ impl Subject for UserRecord {
                     return Ok(Some(found));
                 }
                 match names.account(&form) {
+                    Some(_) if matches!(form, NameForm::At { .. }) && !names.implied => Ok(None),
                     Some((domain, account)) => Ok(only(store.users_by_sam(domain, &account)?)),
                     None => Ok(None),
                 }

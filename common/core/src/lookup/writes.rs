@@ -46,7 +46,11 @@ impl Writes {
     /// Waits until the writes so far are done.
     pub(super) async fn drain(&self) {
         let (done, wait) = oneshot::channel();
-        self.push(Write::Mark(done));
+        let mut mark = Write::Mark(done);
+        while let Err(TrySendError::Full(back)) = self.queue.try_send(mark) {
+            mark = back;
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
         let _ = wait.await;
     }
 }

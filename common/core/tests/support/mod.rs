@@ -131,7 +131,7 @@ impl Directory for FakeDirectory {
     }
 
     fn health(&self) -> Health {
-        Health { searches: self.searches(), ..Health::default() }
+        Health { searches: self.searches(), online: !self.away.load(Ordering::SeqCst), ..Health::default() }
     }
 
     async fn user(&self, key: &Key) -> Result<Option<UserEntry>, Error> {
@@ -145,7 +145,13 @@ impl Directory for FakeDirectory {
             Key::Sid(sid) => user.sid.as_ref() == Some(sid),
             Key::PosixId(_) => false,
         };
-        Ok(self.users.lock().unwrap().iter().find(|user| matches(user)).cloned())
+        let users = self.users.lock().unwrap();
+        // As the real adapter: an explicit UPN goes before the one that a sAMAccountName implies.
+        let explicit = users.iter().find(|user| match key {
+            Key::SamOrUpn { upn, .. } => user.upn.as_deref().is_some_and(|own| fold(own) == fold(upn)),
+            _ => false,
+        });
+        Ok(explicit.or_else(|| users.iter().find(|user| matches(user))).cloned())
     }
 
     async fn group(&self, key: &Key) -> Result<Option<GroupEntry>, Error> {
@@ -158,7 +164,7 @@ impl Directory for FakeDirectory {
         Ok(self.groups.lock().unwrap().iter().find(|group| matches(group)).cloned())
     }
 
-    async fn token_groups(&self, dn: &str) -> Result<Vec<Sid>, Error> {
+    async fn token_groups(&self, dn: &str, _: &Sid) -> Result<Vec<Sid>, Error> {
         self.search().await?;
         let mut groups = vec!["S-1-5-32-545".parse().unwrap(), sid(513)];
         groups
@@ -173,7 +179,7 @@ impl Directory for FakeDirectory {
         Ok(wanted.map(|group| Entry::Group(Box::new(group.clone()))).collect())
     }
 
-    async fn members(&self, dn: &str) -> Result<Vec<Entry>, Error> {
+    async fn members(&self, dn: &str, _: &Sid) -> Result<Vec<Entry>, Error> {
         self.search().await?;
         let group = self.groups.lock().unwrap().iter().find(|group| group.dn == dn).unwrap().sid.clone().unwrap();
         let members = self.member_of.lock().unwrap();

@@ -157,8 +157,7 @@ impl Connection {
     fn judge(&self, code: u32, text: &str) -> Result<bool, Failure> {
         let said = || format!("{} answered with result {code}: {}", self.server, text.trim_end_matches('\0'));
         match code {
-            // success; a reference to other domains, which are not ours to follow
-            0 | 10 => Ok(false),
+            0 => Ok(false),
             // noSuchObject
             32 => Ok(true),
             // operationsError (AD: the bind is gone), protocolError after a restart, busy, unavailable

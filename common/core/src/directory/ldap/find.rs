@@ -88,11 +88,9 @@ impl LdapDirectory {
         choose_group(&groups.collect::<Vec<_>>(), key)
     }
 
-    pub(super) async fn read_token_groups(&self, dn: &str, deadline: Instant) -> Result<Vec<Sid>, Error> {
+    pub(super) async fn read_token_groups(&self, dn: &str, sid: &Sid, deadline: Instant) -> Result<Vec<Sid>, Error> {
         // Constructed: only a search of base scope gives it (MS-ADTS 3.1.1.4.5.19).
-        let entry = self.read(dn, &["tokenGroups"], deadline).await?.ok_or_else(|| {
-            Error::Protocol(format!("{dn} is no more: the account was moved or deleted since it was read"))
-        })?;
+        let entry = self.read_known(dn, sid, "tokenGroups", deadline).await?;
         Ok(entry.values("tokenGroups").iter().filter_map(|value| Sid::from_bytes(value).ok()).collect())
     }
 
@@ -106,6 +104,20 @@ impl LdapDirectory {
     pub(super) async fn read(&self, dn: &str, attributes: &[&str], deadline: Instant) -> Result<Option<Raw>, Error> {
         let query = Query { base: dn, scope: Scope::Base, filter: "(objectClass=*)", attributes };
         Ok(self.ask(&query, deadline).await?.entries.into_iter().next())
+    }
+
+    /// One attribute of the object that had this DN and SID when it was read. The DN may be another object's by now.
+    pub(super) async fn read_known(
+        &self,
+        dn: &str,
+        sid: &Sid,
+        attribute: &str,
+        deadline: Instant,
+    ) -> Result<Raw, Error> {
+        match self.read(dn, &[attribute, "objectSid"], deadline).await? {
+            Some(entry) if entry.sid().as_ref() == Some(sid) => Ok(entry),
+            _ => Err(Error::Protocol(format!("{dn} is no more: the object was moved or deleted since it was read"))),
+        }
     }
 
     /// One search that gives fewer entries than a server limits (1,000).
@@ -136,7 +148,8 @@ impl LdapDirectory {
 }
 
 /// The one user whom the key means. AD's matching ignores accents and more: what came back is compared here. A
-/// sAMAccountName goes before a UPN, as it does in AD's own logon.
+/// UPN that somebody has goes before the one that a sAMAccountName implies (MS-KILE 3.3.5.6.1): the KDC means the same
+/// account then.
 fn choose_user(users: &[UserEntry], key: &Key) -> Result<Option<UserEntry>, Error> {
     let same = |found: &str, asked: &str| fold(found) == fold(asked);
     let by_sam = |asked: &str| pick(users, asked, |user: &UserEntry| same(&user.sam, asked));
@@ -145,9 +158,9 @@ fn choose_user(users: &[UserEntry], key: &Key) -> Result<Option<UserEntry>, Erro
     match key {
         Key::Sam(sam) => by_sam(sam),
         Key::Upn(upn) => by_upn(upn),
-        Key::SamOrUpn { sam, upn } => match by_sam(sam)? {
+        Key::SamOrUpn { sam, upn } => match by_upn(upn)? {
             Some(user) => Ok(Some(user)),
-            None => by_upn(upn),
+            None => by_sam(sam),
         },
         Key::Sid(sid) => pick(users, &sid.to_string(), |user: &UserEntry| user.sid.as_ref() == Some(sid)),
         Key::PosixId(id) => {
@@ -197,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn a_sam_account_name_goes_before_a_upn() {
+    fn a_upn_goes_before_the_name_that_a_sam_account_name_implies() {
         let key = Key::SamOrUpn { sam: "alice".into(), upn: "alice@x".into() };
         let users = [user("bob", "ALICE@x"), user("Alice", "a@y")];
-        assert_eq!(sam(&users, &key).as_deref(), Some("Alice"));
-        assert_eq!(sam(&users[..1], &key).as_deref(), Some("bob"));
+        assert_eq!(sam(&users, &key).as_deref(), Some("bob"));
+        assert_eq!(sam(&users[1..], &key).as_deref(), Some("Alice"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::connection::{Found, Query};
 use super::entry::{self, ranged};
 use super::{LdapDirectory, filter};
 use crate::Error;
-use crate::types::Entry;
+use crate::types::{Entry, Sid};
 
 /// Most members that are read; what is beyond is left out, and the log says so.
 const MOST: usize = 200_000;
@@ -20,8 +20,8 @@ const DNS: usize = 40;
 const CONCURRENT: usize = 4;
 
 impl LdapDirectory {
-    pub(super) async fn read_members(&self, dn: &str, deadline: Instant) -> Result<Vec<Entry>, Error> {
-        let members = self.member_dns(dn, deadline).await?;
+    pub(super) async fn read_members(&self, dn: &str, sid: &Sid, deadline: Instant) -> Result<Vec<Entry>, Error> {
+        let members = self.member_dns(dn, sid, deadline).await?;
         self.find_by("distinguishedName", &members, DNS, deadline).await
     }
 
@@ -69,19 +69,20 @@ impl LdapDirectory {
     async fn collect(&self, asking: &mut JoinSet<Result<Found, Error>>, entries: &mut Vec<Entry>) -> Result<(), Error> {
         let Some(answer) = asking.join_next().await else { return Ok(()) };
         let found = answer.map_err(|error| Error::Io(format!("a search ended: {error}")))??;
+        if found.no_such_base {
+            return Err(Error::Config("a base of user_bases or group_bases does not exist in the directory".into()));
+        }
         let found = found.entries.iter().filter_map(|entry| entry.classify(self.posix()));
         entries.extend(found.filter(|entry| self.subtrees.hold(entry)));
         Ok(())
     }
 
     /// All values of `member`. AD gives 1,500 at a time (MaxValRange).
-    async fn member_dns(&self, dn: &str, deadline: Instant) -> Result<Vec<Vec<u8>>, Error> {
+    async fn member_dns(&self, dn: &str, sid: &Sid, deadline: Instant) -> Result<Vec<Vec<u8>>, Error> {
         let mut members: Vec<Vec<u8>> = Vec::new();
         let mut attribute = "member".to_owned();
         loop {
-            let entry = self.read(dn, &[&attribute], deadline).await?.ok_or_else(|| {
-                Error::Protocol(format!("{dn} is no more: the group was moved or deleted since it was read"))
-            })?;
+            let entry = self.read_known(dn, sid, &attribute, deadline).await?;
             let (values, next) = ranged(&entry, "member");
             members.extend_from_slice(values);
             match next {

@@ -164,16 +164,16 @@ impl Directory for LdapDirectory {
         self.find_group(key, self.soon()).await
     }
 
-    async fn token_groups(&self, dn: &str) -> Result<Vec<Sid>, Error> {
-        self.read_token_groups(dn, self.soon()).await
+    async fn token_groups(&self, dn: &str, sid: &Sid) -> Result<Vec<Sid>, Error> {
+        self.read_token_groups(dn, sid, self.soon()).await
     }
 
     async fn by_sids(&self, sids: &[Sid]) -> Result<Vec<Entry>, Error> {
         self.find_sids(sids, self.later()).await
     }
 
-    async fn members(&self, dn: &str) -> Result<Vec<Entry>, Error> {
-        self.read_members(dn, self.later()).await
+    async fn members(&self, dn: &str, sid: &Sid) -> Result<Vec<Entry>, Error> {
+        self.read_members(dn, sid, self.later()).await
     }
 
     async fn users_page(&self, cursor: &[u8]) -> Result<Page<UserEntry>, Error> {

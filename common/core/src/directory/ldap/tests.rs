@@ -231,6 +231,11 @@ async fn the_domain_describes_itself() {
     assert_eq!(info.sid.to_string(), "S-1-5-21-1-2-3");
 }
 
+/// The SID of the object that the tests below know.
+fn known() -> Sid {
+    "S-1-5-21-1-2-3-1103".parse().unwrap()
+}
+
 #[tokio::test]
 async fn members_in_ranges_are_all_read() {
     const COUNT: usize = 3_700;
@@ -241,7 +246,11 @@ async fn members_in_ranges_are_all_read() {
             let end = COUNT.min(first + 1500);
             let last = if end == COUNT { "*".to_owned() } else { (end - 1).to_string() };
             let values = (first..end).map(|index| dn(index).into_bytes()).collect();
-            let attributes = vec![("member".to_owned(), vec![]), (format!("member;range={first}-{last}"), values)];
+            let attributes = vec![
+                ("objectSid".to_owned(), vec![known().to_bytes()]),
+                ("member".to_owned(), vec![]),
+                (format!("member;range={first}-{last}"), values),
+            ];
             return Answer::Entries(vec![("CN=g".into(), attributes)], 0, b"");
         }
         // The batch is an "or" of comparisons with one DN each.
@@ -253,7 +262,7 @@ async fn members_in_ranges_are_all_read() {
         Answer::Entries(found.collect(), 0, b"")
     })
     .await;
-    let members = directory.read_members("CN=g", Instant::now() + Duration::from_secs(120)).await.unwrap();
+    let members = directory.read_members("CN=g", &known(), Instant::now() + Duration::from_secs(120)).await.unwrap();
     let mut names: Vec<_> = members.iter().map(user_name).collect();
     names.sort_unstable();
     names.dedup();
@@ -309,10 +318,13 @@ async fn result_codes_say_what_to_do_next() {
 
 #[tokio::test]
 async fn what_is_gone_is_told_apart_from_what_is_empty() {
-    let empty = directory(|_| one("CN=alice", Vec::new())).await;
-    assert_eq!(empty.token_groups("CN=alice").await.unwrap(), []);
+    let with_sid = |sid: Sid| one("CN=alice", vec![("objectSid", sid.to_bytes())]);
+    let empty = directory(move |_| with_sid(known())).await;
+    assert_eq!(empty.token_groups("CN=alice", &known()).await.unwrap(), []);
+    let another = directory(move |_| with_sid("S-1-5-21-1-2-3-9999".parse().unwrap())).await;
+    assert!(another.token_groups("CN=alice", &known()).await.is_err(), "the DN is another object's by now");
     let gone = directory(|_| Answer::Entries(Vec::new(), 32, b"")).await;
-    let error = gone.token_groups("CN=alice").await.unwrap_err();
+    let error = gone.token_groups("CN=alice", &known()).await.unwrap_err();
     assert!(error.to_string().contains("CN=alice is no more"), "{error}");
 }
 
