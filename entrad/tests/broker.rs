@@ -109,6 +109,7 @@ impl Stage {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             chown(&path, Some(owner), Some(owner)).unwrap();
         }
+        fs::write(folder.join("entra.toml"), format!("[domains.\"{}\"]\n", REALM.to_lowercase())).unwrap();
         fs::copy(keytab, folder.join("keytab")).unwrap();
         fs::set_permissions(folder.join("keytab"), fs::Permissions::from_mode(0o600)).unwrap();
         Self { folder: folder.into(), kdc }
@@ -127,7 +128,7 @@ impl Stage {
 
     fn settings(&self) -> Settings {
         Settings {
-            policy: Policy { realms: vec![REALM.into()], config: "/nonexistent/entra.toml".into() },
+            policy: Policy { realms: vec![REALM.into()], config: self.path("entra.toml") },
             program: env!("CARGO_BIN_EXE_krb5-helper").into(),
             keytab: self.path("keytab"),
             machine_ccache: self.path("private/machine.ccache"),

@@ -143,8 +143,13 @@ mod tests {
     const GOOD_ID: u32 = 674_001_103;
 
     fn policy() -> Policy {
-        // Without a file the default range counts.
-        Policy { realms: vec!["AADDS.CONTOSO.COM".into()], config: "/nonexistent/entra.toml".into() }
+        static FILE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+        let config = FILE.get_or_init(|| {
+            let path = std::env::temp_dir().join(format!("entra-validate-{}.toml", std::process::id()));
+            std::fs::write(&path, "[domains.\"aadds.contoso.com\"]\n").unwrap();
+            path
+        });
+        Policy { realms: vec!["AADDS.CONTOSO.COM".into()], config: config.clone() }
     }
 
     fn login() -> AuthRequest {

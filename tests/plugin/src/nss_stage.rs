@@ -9,7 +9,7 @@ use crate::fake_daemon::{FakeDaemon, Reply};
 use crate::folder::Folder;
 use crate::modules;
 
-/// A folder with the module (under its soname), an empty configuration, and room for `nss.sock`.
+/// A folder with the module (under its soname), a configuration with one domain, and room for `nss.sock`.
 pub struct Stage {
     folder: Folder,
     driver: PathBuf,
@@ -23,7 +23,7 @@ impl Stage {
         let folder = Folder::new();
         let module = modules::place_nss(folder.path());
         // The host's own configuration, if it has one, must not decide what is in range here.
-        std::fs::write(folder.path().join("entra.toml"), "").unwrap();
+        std::fs::write(folder.path().join("entra.toml"), "[domains.\"aadds.contoso.com\"]\n").unwrap();
         Self { folder, driver: driver.into(), module }
     }
 
