@@ -9,7 +9,7 @@ use pam::module::PamHandle;
 
 use crate::options::Call;
 use crate::report::AUTHENTICATION;
-use crate::{authtok, decide, ffi, report, request, status};
+use crate::{authtok, decide, ffi, report, request, status, uid};
 
 /// How long libpam shall wait after a wrong password, as pam_unix has it: guessing costs time.
 pub(crate) const GUESS_DELAY: Duration = Duration::from_secs(2);
@@ -33,8 +33,10 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, call: &Call) -> PamResultCode {
         return status::BAD_PASSWORD;
     }
     let disallow_null = if call.flags & PAM_DISALLOW_NULL_AUTHTOK == 0 { 0 } else { flags::DISALLOW_NULL };
-    let outcome = request::ask(pamh, Op::Authenticate, &user, disallow_null, &[password.as_bytes()]);
+    let before = uid::of(&user);
+    let mut outcome = request::ask(pamh, Op::Authenticate, &user, disallow_null, &[password.as_bytes()]);
     drop(password);
+    decide::same_identity(&user, before, &mut outcome);
     match outcome.code {
         Code::WrongPassword | Code::MaxTries => ffi::fail_delay(pamh, GUESS_DELAY),
         Code::MustChange => ffi::note_must_change(pamh, Some(&user)),

@@ -1,6 +1,7 @@
 //! Is this user ours? Decided here, before any IPC, so that a daemon that is dead or slow keeps no local user out.
 
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
+use entra_wire::pam::{Code, Outcome};
 use entra_wire::ranges::Ranges;
 use entra_wire::{local, paths};
 use pam::constants::PamResultCode;
@@ -24,6 +25,21 @@ pub(crate) fn user_of_ours(pamh: &mut PamHandle, may_prompt: bool) -> Result<Str
     }
     let Ok(Some(user)) = pamh.get_item::<User>() else { return Err(status::NOT_OURS) };
     if may_be_ours(user.to_bytes()) { text(user.to_bytes()) } else { Err(status::NOT_OURS) }
+}
+
+/// Refuses a success where the name meant another uid before the directory was asked: the application may hold that
+/// one, of an account that is gone, and would run the session as somebody else than who proved the password.
+pub(crate) fn same_identity(user: &str, before: Option<u32>, outcome: &mut Outcome) {
+    if !matches!(outcome.code, Code::Success | Code::MustChange) {
+        return;
+    }
+    if before.is_some_and(|before| uid::of(user).is_some_and(|now| now != before)) {
+        *outcome = Outcome {
+            reason: "identity-changed".into(),
+            message: "Your account was renewed in the domain. Log in once more.".into(),
+            ..Outcome::bare(Code::Denied)
+        };
+    }
 }
 
 fn text(name: &[u8]) -> Result<String, PamResultCode> {

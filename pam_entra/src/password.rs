@@ -36,6 +36,10 @@ fn check(pamh: &mut PamHandle, call: &Call, user: &str, expired: u32) -> PamResu
     let unexpired = outcome.reason == NOT_EXPIRED;
     if outcome.code != Code::Success || unexpired {
         report::outcome(pamh, call, "password change", user, &outcome);
+        // This login stands or falls with the change: "need not be changed" would let it through unproven.
+        if unexpired && ffi::must_change(pamh, user) {
+            return status::NOT_CHANGED;
+        }
         if unexpired {
             ffi::note_unexpired(pamh, Some(user));
         }

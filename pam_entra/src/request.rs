@@ -18,6 +18,9 @@ use crate::authtok;
 const AUTHENTICATION: Duration = Duration::from_secs(15);
 /// Longest wait for a password to be proven and changed: two exchanges with the KDC more than a login has.
 const CHANGE: Duration = Duration::from_secs(35);
+/// Longest wait for the account check: the user, the groups and the groups of the rules are asked for anew, each within
+/// the daemon's own deadline, before what is cached counts.
+const ACCOUNT: Duration = Duration::from_secs(15);
 /// Longest wait for any other answer: it comes from the daemon's memory or from one search in the directory.
 const OTHERS: Duration = Duration::from_secs(5);
 /// Longest answer, in bytes: two sentences and a few variables.
@@ -40,6 +43,7 @@ pub(crate) fn ask(pamh: &PamHandle, op: Op, user: &str, flags: u32, passwords: &
     let timeout = match op {
         Op::Change => CHANGE,
         Op::Authenticate => AUTHENTICATION,
+        Op::Account => ACCOUNT,
         _ if !passwords.is_empty() => AUTHENTICATION,
         _ => OTHERS,
     };

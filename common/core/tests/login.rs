@@ -64,7 +64,8 @@ async fn every_verdict_has_its_code_and_reason() {
     let cases = [
         (KdcVerdict::WrongPassword, Code::WrongPassword, "wrong-password"),
         (KdcVerdict::PasswordExpired { proven: false }, Code::WrongPassword, "wrong-password"),
-        (KdcVerdict::PasswordExpired { proven: true }, Code::MustChange, "password-expired"),
+        // The directory knows of no expiry: whoever says so is not the domain's KDC.
+        (KdcVerdict::PasswordExpired { proven: true }, Code::Unavailable, "kdc-not-verified"),
         (KdcVerdict::IdentityMismatch, Code::Denied, "identity-mismatch"),
         (KdcVerdict::UnknownPrincipal, Code::Denied, "identity-mismatch"),
         (KdcVerdict::KdcNotVerified(why()), Code::Unavailable, "kdc-not-verified"),
@@ -79,6 +80,20 @@ async fn every_verdict_has_its_code_and_reason() {
         let outcome = authenticate(&host, &FakeKdc::saying(verdict.clone()), "alice").await;
         assert_eq!((outcome.code, outcome.reason.as_str()), (code, reason), "{verdict:?}");
         assert!(outcome.message.ends_with('.') && outcome.env.is_empty(), "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_password_counts_when_the_directory_says_so_too() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    for state in [
+        AccountState { computed: AccountState::PASSWORD_EXPIRED, ..normal() },
+        AccountState { password_last_set: 0, ..normal() },
+    ] {
+        host.directory.set_state("Alice", state);
+        let kdc = FakeKdc::saying(KdcVerdict::PasswordExpired { proven: true });
+        let outcome = authenticate(&host, &kdc, "alice").await;
+        assert_eq!((outcome.code, outcome.reason.as_str()), (Code::MustChange, "password-expired"));
     }
 }
 

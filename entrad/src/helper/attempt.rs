@@ -56,6 +56,13 @@ impl<'c> Attempt<'c> {
         }
     }
 
+    /// Gets a ticket for `service` inside the machine's session and in no other way. What a KDC says outside of it, or
+    /// gives outside of it, proves nothing: anybody may have said it.
+    pub(super) fn run_armored(&self, service: &str, ccache: &Ccache<'_>) -> Result<Credentials<'c>, Error> {
+        let armor = self.armor.as_ref().ok_or_else(Error::without_armor)?;
+        self.run_with(Some(service), ccache, Some(Armor { ccache: &armor.name, required: true }))
+    }
+
     fn run_with(
         &self,
         service: Option<&str>,

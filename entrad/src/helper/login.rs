@@ -67,15 +67,18 @@ fn verdict(verdict: KdcVerdict) -> Answer {
     (AuthAnswer { verdict, ccache: None, times: None }, None)
 }
 
-/// "Expired" says nothing about the password: some KDCs look at the account's state first. Whoever gets a ticket to
-/// change it knows it.
+/// "Expired" says nothing about the password: some KDCs look at the account's state first, and anybody can say it in the
+/// KDC's place. Whoever gets a ticket to change it, inside the machine's session with the KDC, knows it.
 fn expired(attempt: &Attempt<'_>) -> KdcVerdict {
     let unused = Ccache::memory(attempt.context);
-    match unused.and_then(|unused| attempt.run(Some(CHANGE_SERVICE), &unused)) {
+    match unused.and_then(|unused| attempt.run_armored(CHANGE_SERVICE, &unused)) {
         Ok(_) => KdcVerdict::PasswordExpired { proven: true },
         Err(error) if error.kind == Kind::WrongPassword => KdcVerdict::WrongPassword,
         Err(error) if error.kind == Kind::Revoked => KdcVerdict::Revoked,
-        Err(_) => KdcVerdict::PasswordExpired { proven: false },
+        Err(error) => KdcVerdict::KdcNotVerified(format!(
+            "it says that the password has expired, and proves neither that nor itself: {}",
+            error.message
+        )),
     }
 }
 

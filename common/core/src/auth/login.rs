@@ -223,7 +223,21 @@ impl Login {
     pub(super) async fn refusal(&self, verdict: KdcVerdict, user: &UserRecord) -> Refusal {
         match verdict {
             KdcVerdict::WrongPassword | KdcVerdict::PasswordExpired { proven: false } => Refusal::WrongPassword,
-            KdcVerdict::PasswordExpired { proven: true } => Refusal::PasswordExpired,
+            // The directory must agree: it speaks through another channel than the KDC.
+            KdcVerdict::PasswordExpired { proven: true } => {
+                match self.lookup.user(Query::Sid(user.sid.clone()), Freshness::Fresh).await {
+                    Ok(Some(user)) if user.value.state.must_change() || user.value.state.password_expired() => {
+                        Refusal::PasswordExpired
+                    }
+                    _ => {
+                        log::error!(
+                            "the KDC says that the password of {} has expired, the directory does not",
+                            user.sid
+                        );
+                        Refusal::KdcNotVerified
+                    }
+                }
+            }
             KdcVerdict::Revoked => {
                 let now = self.lookup.now();
                 match self.lookup.user(Query::Sid(user.sid.clone()), Freshness::Fresh).await {
@@ -327,10 +341,12 @@ fn ccache_name(template: &str, uid: u32) -> String {
 
 /// One line for every login and refusal.
 pub(super) fn audit(phase: &str, context: &Context<'_>, outcome: &Outcome) {
+    // What nobody knows may be a password that was typed where the name belongs.
+    let user = if outcome.code == Code::UnknownUser { "(unknown)" } else { context.user };
     let reason = if outcome.reason.is_empty() { "-" } else { &outcome.reason };
     log::info!(
         "{phase}: user={:?} service={:?} rhost={:?} tty={:?} outcome={:?} reason={reason}",
-        context.user,
+        user,
         context.service,
         context.rhost,
         context.tty,

@@ -104,7 +104,13 @@ impl Offline {
         let (record, sid) = (&user.value, &user.value.sid);
         let _turn = tokio::time::timeout(TURN, self.turns.of(sid)).await.map_err(|_| Refusal::Busy)?;
         let credential = self.get(sid).await.map_err(|error| broken(&error))?.ok_or(Refusal::OfflineUnknown)?;
-        if now.saturating_sub(credential.proven) > domain.offline_max_age.as_secs() {
+        // A time in the future is no age: the clock was wrong then, or is now.
+        if credential.proven > now || now - credential.proven > domain.offline_max_age.as_secs() {
+            return Err(Refusal::OfflineTooOld);
+        }
+        // The password is known to have been changed since: the old one opens nothing.
+        let last_set = record.state.password_last_set;
+        if credential.password_set != 0 && last_set != 0 && last_set != credential.password_set {
             return Err(Refusal::OfflineTooOld);
         }
         access::offline_state(user, now)?;
