@@ -129,6 +129,11 @@ impl World {
         Ok(product::purge(node, &self.packages).map(drop)?)
     }
 
+    /// Where the packages are.
+    pub fn packages(&self) -> &Path {
+        &self.packages
+    }
+
     /// Puts the domain controller's cable in.
     pub fn mend(&self) -> Result<(), String> {
         if !self.lab.is_connected("dc")? {

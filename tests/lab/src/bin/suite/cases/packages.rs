@@ -1,5 +1,12 @@
 //! Installing and purging on a Debian host.
 
+pub mod architectures;
+pub mod confined;
+pub mod edited;
+pub mod questions;
+mod repack;
+pub mod upgrade;
+
 use entra_lab::Node;
 
 use crate::Case;
@@ -40,9 +47,13 @@ fn purged(world: &World) -> Verdict {
     let before = listing(&node)?;
     world.install(&node)?;
     world.purge(&node)?;
-    let after = listing(&node)?;
-    let differ = differences(&before, &after);
-    check::equal("changes under /etc", &differ.join("\n").as_str(), &"")
+    unchanged(&node, "the purge", &before)
+}
+
+/// Insists that /etc is as a listing says.
+fn unchanged(node: &Node, what: &str, before: &[String]) -> Verdict {
+    let differ = differences(before, &listing(node)?);
+    check::equal(&format!("changes under /etc after {what}"), &differ.join("\n").as_str(), &"")
 }
 
 /// Every file under /etc with its mode, owner and content's sum; those that any package operation touches are left out.
