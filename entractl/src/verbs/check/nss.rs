@@ -43,13 +43,33 @@ fn settle(result: Result<Step, Failure>) -> Step {
     result.unwrap_or_else(|failure| Step::fail(&failure))
 }
 
-/// The sources of a database, actions in brackets left out (nsswitch.conf(5)).
-fn sources<'a>(text: &'a str, database: &str) -> Option<Vec<&'a str>> {
-    let value = text.lines().find_map(|line| {
+/// What stands behind the colon of a database's line, without its comment (nsswitch.conf(5)).
+fn value<'a>(text: &'a str, database: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
         let line = line.split('#').next().unwrap_or_default();
         let (name, value) = line.split_once(':')?;
         (name.trim() == database).then_some(value)
-    })?;
+    })
+}
+
+/// The first action before entra that ends the search when a source has no such entry; "not" one of the other results
+/// is that, too.
+fn ends_before(text: &str, database: &str) -> Option<String> {
+    let before = value(text, database)?.split_once("entra")?.0;
+    let mut actions = before.split('[').skip(1).filter_map(|rest| Some(rest.split_once(']')?.0.trim()));
+    let ends = |action: &&str| {
+        let action = action.replace(char::is_whitespace, " ").replace(" =", "=").replace("= ", "=").to_uppercase();
+        action
+            .split(' ')
+            .filter_map(|one| one.strip_suffix("=RETURN"))
+            .any(|result| result.strip_prefix('!').map_or(result == "NOTFOUND", |other| other != "NOTFOUND"))
+    };
+    actions.find(ends).map(|action| format!("[{action}]"))
+}
+
+/// The sources of a database, actions in brackets left out (nsswitch.conf(5)).
+fn sources<'a>(text: &'a str, database: &str) -> Option<Vec<&'a str>> {
+    let value = value(text, database)?;
     let mut inside = false;
     let outside = |word: &&str| {
         let starts = word.starts_with('[');
@@ -71,7 +91,13 @@ fn line(text: &str, database: &str) -> Result<Step, Failure> {
         (files, systemd, Some(entra)) if files.is_none_or(|at| at > entra) || systemd.is_some_and(|at| at > entra) => {
             Err(Failure::no("nss", format!("nsswitch.conf asks entra before local sources ({line})")).remedy(remedy))
         }
-        _ => Ok(Step::ok("nss", format!("nsswitch.conf has {line}"))),
+        _ => match ends_before(text, database) {
+            Some(action) => {
+                let error = format!("nsswitch.conf has {action} before entra, which is never asked then ({line})");
+                Err(Failure::no("nss", error).remedy(format!("take {action} out of that line of /etc/nsswitch.conf")))
+            }
+            None => Ok(Step::ok("nss", format!("nsswitch.conf has {line}"))),
+        },
     }
 }
 
@@ -167,6 +193,18 @@ mod tests {
         assert_eq!(strays[0].detail, "nsswitch.conf asks entra for shadow, which it does not serve");
         assert!(others(text).unwrap().detail.contains("asks sss too"));
         assert_eq!(others("passwd: files entra\ngroup: files\n"), None);
+    }
+
+    #[test]
+    fn an_action_that_ends_the_search_before_entra_is_named() {
+        for action in ["[NOTFOUND=return]", "[SUCCESS=merge  notfound = RETURN]", "[!UNAVAIL=return]"] {
+            let failure = line(&format!("passwd: files {action} entra"), "passwd").unwrap_err();
+            assert!(failure.error.contains(action), "{}", failure.error);
+            assert!(line(&format!("passwd: files entra {action} sss"), "passwd").is_ok());
+        }
+        for action in ["[NOTFOUND=continue]", "[UNAVAIL=return]", "[!NOTFOUND=return]", "[SUCCESS=merge]"] {
+            assert!(line(&format!("passwd: files {action} entra"), "passwd").is_ok(), "{action}");
+        }
     }
 
     #[test]

@@ -50,7 +50,11 @@ pub(super) fn check() -> Vec<Step> {
 fn in_folder(folder: &Path) -> Vec<Step> {
     let debian = folder.join("common-auth").exists();
     let (stacks, remedy) = if debian {
-        (DEBIAN, "`pam-auth-update --enable entra`; where the files were edited by hand, `pam-auth-update --force`")
+        (
+            DEBIAN,
+            "`pam-auth-update --enable entra entra-mkhomedir`; it leaves files alone that were edited by hand: then add \
+             the lines of pam_entra(8), or let `pam-auth-update --force --enable entra entra-mkhomedir` write them anew",
+        )
     } else {
         (AUTHSELECT, "`authselect select entra`")
     };
