@@ -10,8 +10,11 @@ use crate::world::World;
 
 pub const CASES: &[Case] = &[
     ("packages: an upgrade changes nothing in /etc, and a joined host resolves throughout", upgraded),
+    ("packages: a joined host that is removed and installed again is still joined", removed_and_back),
     ("packages: a purge while joined leaves /etc as it was, save the keytab, which serves again", purged_while_joined),
 ];
+
+const PACKAGES: &str = "entrad libnss-entra libpam-entra libentra1 libentra-dev";
 
 /// What administrators do to the files that the packages and join wrote.
 const EDITS: &str = r"
@@ -60,6 +63,21 @@ fn upgraded(world: &World) -> Verdict {
     check::text("a login afterwards", product::ssh_as(&node, &ALICE, "true")?).map(drop)
 }
 
+fn removed_and_back(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    let before = listing(&node)?;
+    product::stop_daemon(&node)?;
+    check::text("removal", node.sh(&format!("apt-get --quiet --yes remove {PACKAGES} </dev/null"), &[])?)?;
+    let modules = node.sh("grep -rlw -e entra -e pam_entra /etc/nsswitch.conf /etc/pam.d", &[])?;
+    check::equal("files that ask a module which is gone", &modules.stdout.trim(), &"")?;
+    check::text("root", node.run(&["su", "-", "root", "-c", "true"])?)?;
+    world.install(&node)?;
+    unchanged(&node, "the removal and a new installation", &before)?;
+    product::start_daemon(&node)?;
+    check::text("a login", product::ssh_as(&node, &ALICE, "true")?)?;
+    check::status("testjoin", &node.run(&["entractl", "testjoin"])?, 0)
+}
+
 fn purged_while_joined(world: &World) -> Verdict {
     let node = world.pristine()?;
     node.apt_install(&["adcli"])?;
@@ -73,9 +91,8 @@ fn purged_while_joined(world: &World) -> Verdict {
     product::stop_daemon(&node)?;
 
     // In the node's own network, where the resolver's file is the one that was set.
-    let purge = "apt-get --quiet --yes purge entrad libnss-entra libpam-entra libentra1 libentra-dev </dev/null";
-    let output = node.sh(purge, &[])?;
-    check::status(purge, &output, 0)?;
+    let output = node.sh(&format!("apt-get --quiet --yes purge {PACKAGES} </dev/null"), &[])?;
+    check::status("the purge", &output, 0)?;
     let said = format!("{}{}", output.stdout, output.stderr);
     check::holds("the purge", &said, "`entractl leave`, before the removal, takes both away")?;
     let differ = differences(&before, &listing(&node)?);
