@@ -5,6 +5,7 @@
 
 mod demo;
 mod lab;
+mod needs;
 mod package;
 mod run;
 mod test;

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::needs;
 use crate::run::{self, Outcome, root};
 
 /// What the command line can say.
@@ -66,6 +67,7 @@ fn deb() -> Outcome {
         std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    needs::build()?;
     build()?;
     documents()?;
     stage()?;

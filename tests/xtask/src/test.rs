@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
+use crate::needs;
 use crate::run::{self, Outcome};
 
 /// What the command line can say.
@@ -13,28 +14,14 @@ pub struct Options {
     without_lab: bool,
 }
 
-/// What the build links against and is built with; the lab asks for its own.
-const BUILD_PACKAGES: [&str; 6] = ["gcc", "libc6-dev", "pkg-config", "libkrb5-dev", "libpam0g-dev", "binutils"];
-/// What the tests outside of the lab run: a real KDC, and what they put around the modules.
-const TEST_PACKAGES: [&str; 8] = [
-    "krb5-kdc",
-    "krb5-admin-server",
-    "libnss-wrapper",
-    "libpam-wrapper",
-    "pamtester",
-    "procps",
-    "util-linux",
-    "valgrind",
-];
-
 type Step = (&'static str, fn() -> Outcome);
 
 /// Does it: stops at the first step that fails.
 pub fn run(options: &Options) -> Outcome {
     let start = Instant::now();
     if !options.without_lab {
-        entra_lab::host::install(&BUILD_PACKAGES)?;
-        entra_lab::host::install(&TEST_PACKAGES)?;
+        needs::build()?;
+        needs::tests()?;
     }
     let mut steps: Vec<Step> = vec![
         ("format", || cargo(&["fmt", "--all", "--check"])),
