@@ -64,6 +64,8 @@ impl Switch {
         let pid = node.pid.to_string();
         let port = port(name);
         let cable = ["link", "add", &port, "type", "veth", "peer", "name", "eth0", "address", &hardware, "netns", &pid];
+        // The kernel takes the cable of a node that ended away when its last connection is forgotten, which can be later.
+        let _ = self.ip(&["link", "delete", &port]);
         self.ip(&cable)?;
         self.ip(&["link", "set", &port, "master", "br0", "up"])?;
         // Only IPv4: link-local IPv6 addresses would be offered by the DC and answer to nobody.
