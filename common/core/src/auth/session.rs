@@ -47,7 +47,7 @@ impl Login {
                 if context.flags & flags::CRED_DELETE == 0 {
                     return self.ticket_of(uid);
                 }
-                gone = self.sessions.delete(uid, self.lookup.now());
+                gone = self.sessions.delete(uid);
                 Outcome::bare(Code::Success)
             })
             .await;

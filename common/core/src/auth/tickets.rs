@@ -102,13 +102,13 @@ impl Sessions {
         user.ticket.take()
     }
 
-    /// The credentials of one session are to go (PAM_DELETE_CRED), which comes before its end. Gives the ticket where no
-    /// other session has it too.
-    pub(super) fn delete(&self, uid: u32, now: u64) -> Option<Ticket> {
+    /// The credentials of one session are to go (PAM_DELETE_CRED). Applications say so before the session's end (su) or
+    /// after it (sshd), so this never takes what a counted session has: the end of the last one does. Gives the ticket
+    /// of somebody who has no session at all.
+    pub(super) fn delete(&self, uid: u32) -> Option<Ticket> {
         let mut users = self.lock();
         let user = users.get_mut(&uid)?;
-        let shared = user.sessions > 1 || user.sessions == 1 && user.opening(now);
-        if shared { None } else { user.ticket.take() }
+        if user.sessions > 0 { None } else { user.ticket.take() }
     }
 
     /// Tickets of running sessions that should be renewed now.
@@ -164,8 +164,9 @@ mod tests {
         sessions.proven(ticket(10), 10);
         sessions.open(UID);
         sessions.open(UID);
-        assert_eq!(sessions.delete(UID, 20), None, "another session has it too");
+        assert_eq!(sessions.delete(UID), None, "another session has it too");
         assert_eq!(sessions.close(UID, 20), None);
+        assert_eq!(sessions.delete(UID), None, "said after the end of a session: the other one still has it");
         assert_eq!(sessions.ccache(UID).as_deref(), Some("FILE:/tmp/krb5cc_1"));
         assert_eq!(sessions.close(UID, 20), Some(ticket(10)));
         assert_eq!((sessions.ccache(UID), sessions.close(UID, 20)), (None, None));
