@@ -324,3 +324,19 @@ async fn a_upn_that_looks_like_another_ones_name_means_one_user_everywhere() {
     assert_eq!(user(&lookup, "bob@aadds.contoso.com").await.unwrap().uid, 674_001_600);
     assert_eq!(user(&lookup, "AADDS\\bob").await.unwrap().uid, 674_001_104);
 }
+
+#[tokio::test]
+async fn what_was_guessed_in_an_outage_does_not_outlast_it() {
+    let directory = FakeDirectory::with_people();
+    directory.add_user(1600, "robert", Some("bob@aadds.contoso.com"));
+    let host = Host::new(directory, "");
+    let lookup = host.start();
+    assert!(user(&lookup, "bob").await.is_some());
+    settle(&lookup).await;
+    drop(lookup);
+    let lookup = host.start();
+    host.directory.cut();
+    assert_eq!(user(&lookup, "bob@aadds.contoso.com").await.unwrap().uid, 674_001_104, "nobody else is known");
+    host.directory.mend();
+    assert_eq!(user(&lookup, "bob@aadds.contoso.com").await.unwrap().uid, 674_001_600, "the guess lives on");
+}

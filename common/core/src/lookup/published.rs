@@ -31,7 +31,9 @@ impl Lookup {
 
     /// Publishes a user that was given to somebody who asked so.
     pub fn show_user(&self, answer: &Answer<UserRecord>, asked: &Query) {
-        self.publish_user(&answer.value, answer.fetched, Some(asked));
+        // What was guessed in an outage is not held under the name that was asked for, and not published under it.
+        let asked = Some(asked).filter(|asked| self.users.holds(asked, &answer.value));
+        self.publish_user(&answer.value, answer.fetched, asked);
     }
 
     /// Publishes a group that was given, with its members where they were given too.

@@ -111,14 +111,17 @@ impl Lookup {
 
     /// Within its life. A time in the future is no age: the clock was wrong when it was written.
     fn is_fresh(&self, fetched: u64, now: u64) -> bool {
-        fetched <= now && now - fetched < self.settings.cache_ttl.as_secs()
+        self.is_within(fetched, now, 1)
     }
 
     /// Whether an answer is served at once, asked for again behind it where it is past its life. What is far past it
     /// is asked for first: the name may be somebody else's by now. Where a domain is away that helps nobody.
     fn may_serve(&self, fetched: u64, now: u64) -> bool {
-        let near = fetched <= now && now - fetched < self.settings.cache_ttl.as_secs().saturating_mul(2);
-        near || self.is_away()
+        self.is_within(fetched, now, 2) || self.is_away()
+    }
+
+    fn is_within(&self, fetched: u64, now: u64, lives: u64) -> bool {
+        fetched <= now && now - fetched < self.settings.cache_ttl.as_secs().saturating_mul(lives)
     }
 
     /// Whether a domain could not be asked when it was last tried.
@@ -148,7 +151,10 @@ impl Lookup {
                 let stored = stored?;
                 let value = Arc::new(stored.value);
                 let mut keys = value.keys(self);
-                keys.push(query.clone());
+                // A guess is good for this answer alone: it must not outlast the outage that allowed it.
+                if !implied {
+                    keys.push(query.clone());
+                }
                 T::shelf(self).put_older(keys, &value, stored.fetched);
                 Some((value, stored.fetched))
             }
