@@ -78,6 +78,14 @@ pub enum Verb {
         #[arg(long, value_name = "SERVICE")]
         service: Option<String>,
     },
+    /// Print a user's public SSH keys, for sshd's AuthorizedKeysCommand
+    ///
+    /// The directory is asked at each call, so that a key that was taken away opens nothing; in an outage those that
+    /// were seen last count. One line per key, as in an authorized_keys file. Nothing, and exit status 0, for local and unknown users.
+    SshKeys {
+        /// The name that sshd was given: %u
+        user: String,
+    },
     /// Cached answers: forget them, or count them
     Cache {
         /// What to do with them

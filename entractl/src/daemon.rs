@@ -19,7 +19,15 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Exit status 3 where nobody listens or the call breaks, 4 where the directory is away, 5 where the daemon refuses,
 /// 2 where it calls the request senseless, 1 where there is no such entry.
 pub fn ask(socket: &Path, verb: &str, request: &Request) -> Result<Reply, Failure> {
-    match exchange(socket, verb, request)? {
+    judge(verb, exchange(socket, verb, request, TIMEOUT)?)
+}
+
+/// Turns every answer that is none into a [`Failure`], as [`ask`] does.
+///
+/// # Errors
+/// As [`ask`].
+pub fn judge(verb: &str, reply: Reply) -> Result<Reply, Failure> {
+    match reply {
         Reply::NotFound => Err(Failure::no(verb, "the directory has no such entry")),
         Reply::Offline { reason } => {
             Err(Failure::new(Exit::NoDirectory, verb, format!("nothing is cached and {reason}"))
@@ -40,7 +48,11 @@ pub fn unexpected(verb: &str) -> Failure {
         .remedy("restart entrad: it is of another version than entractl")
 }
 
-fn exchange(socket: &Path, verb: &str, request: &Request) -> Result<Reply, Failure> {
+/// The daemon's answer, whatever it is, waiting `timeout` at most.
+///
+/// # Errors
+/// Exit status 3 where nobody listens or the call breaks.
+pub fn exchange(socket: &Path, verb: &str, request: &Request, timeout: Duration) -> Result<Reply, Failure> {
     let broken = |error: String| {
         Failure::new(Exit::NoDaemon, verb, error).remedy("restart entrad: it may be of another version than entractl")
     };
@@ -51,9 +63,9 @@ fn exchange(socket: &Path, verb: &str, request: &Request) -> Result<Reply, Failu
         return Err(Failure::new(Exit::Usage, verb, "the request is too long"));
     }
     let mut body = Vec::new();
-    call(socket, trust(), &frame.finish(), &[], MAX_REPLY, TIMEOUT, &mut body)
-        .map_err(|error| unreachable(socket, verb, error))?;
-    let (status, mut reader) = open_reply(&body).map_err(|error| unreachable(socket, verb, error))?;
+    call(socket, trust(), &frame.finish(), &[], MAX_REPLY, timeout, &mut body)
+        .map_err(|error| unreachable(socket, verb, error, timeout))?;
+    let (status, mut reader) = open_reply(&body).map_err(|error| unreachable(socket, verb, error, timeout))?;
     match status {
         Status::Ok => serde_json::from_slice(reader.rest())
             .map_err(|error| broken(format!("the daemon's answer cannot be read: {error}"))),
@@ -70,14 +82,16 @@ fn trust() -> Trust {
     Trust::RootOr(crate::host::effective_uid())
 }
 
-fn unreachable(socket: &Path, verb: &str, error: CallError) -> Failure {
+fn unreachable(socket: &Path, verb: &str, error: CallError, timeout: Duration) -> Failure {
     let socket = socket.display();
     let (error, remedy) = match error {
         CallError::NotRunning => (
             format!("entrad is not running: nobody listens on {socket}"),
             "`systemctl start entrad`, or `entrad --foreground` on a host without systemd; its log says why it stopped",
         ),
-        CallError::TimedOut => (format!("entrad did not answer on {socket} in {} s", TIMEOUT.as_secs()), "see its log"),
+        CallError::TimedOut => {
+            (format!("entrad did not answer on {socket} in {:.1} s", timeout.as_secs_f32()), "see its log")
+        }
         CallError::Untrusted => {
             (format!("{socket} belongs to somebody who is neither root nor you"), "find out who listens there")
         }

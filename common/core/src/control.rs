@@ -24,6 +24,11 @@ pub enum Request {
         /// `S-1-…`
         sid: String,
     },
+    /// The public keys with which a user may log in by SSH, asked for now.
+    SshKeys {
+        /// How the user is named.
+        user: String,
+    },
     /// Whether this user would be let in now, and what decides.
     Explain {
         /// How the user is named.
@@ -92,6 +97,8 @@ pub enum Reply {
     User(Box<UserView>),
     /// To [`Request::Group`] and [`Request::Sid`].
     Group(Box<GroupView>),
+    /// To [`Request::SshKeys`].
+    SshKeys(SshKeys),
     /// To [`Request::Explain`].
     Explanation(Box<Explanation>),
     /// To [`Request::Users`] and [`Request::Groups`].
@@ -218,6 +225,19 @@ pub struct UserView {
     /// Until when, in Unix seconds, unless another online login comes first.
     #[serde(default)]
     pub offline_until: Option<u64>,
+}
+
+/// The public keys of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshKeys {
+    /// Canonical name.
+    pub user: String,
+    /// Lines of an `authorized_keys` file, without options.
+    pub keys: Vec<String>,
+    /// Where the answer came from.
+    pub source: Source,
+    /// Age of the answer in seconds.
+    pub age_seconds: u64,
 }
 
 /// A group in a list.

@@ -42,6 +42,7 @@ fn user(uid: u32, version: u32) -> UserRecord {
         gecos: "x".repeat(version as usize % 7),
         home: format!("/home/{uid}"),
         shell: "/bin/sh".into(),
+        ssh_keys: Vec::new(),
         state: AccountState::default(),
     }
 }

@@ -85,6 +85,7 @@ fn user(number: u32) -> UserRecord {
         gecos: format!("User {number}"),
         home: format!("/home/user{number}"),
         shell: "/bin/bash".into(),
+        ssh_keys: Vec::new(),
         state: AccountState::default(),
     }
 }

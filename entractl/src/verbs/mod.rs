@@ -10,6 +10,7 @@ mod join;
 mod leave;
 mod list;
 mod sid;
+mod ssh_keys;
 mod status;
 mod testjoin;
 mod user;
@@ -40,6 +41,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Users(options) => list::run(list::Kind::Users, options, &cli.socket),
         Verb::Groups(options) => list::run(list::Kind::Groups, options, &cli.socket),
         Verb::Explain { user, service } => explain::run(user, service.as_deref(), &cli.socket),
+        Verb::SshKeys { user } => ssh_keys::run(user, &cli.socket),
         Verb::Cache { action } => cache::run(action, &cli.socket),
         Verb::Dns { action } => dns::run(action, output),
         Verb::Config { action } => config::run(action),

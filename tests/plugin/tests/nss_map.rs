@@ -58,6 +58,7 @@ fn alice() -> UserRecord {
         gecos: "Alice Example".into(),
         home: "/home/alice".into(),
         shell: "/bin/bash".into(),
+        ssh_keys: Vec::new(),
         state: AccountState::default(),
     }
 }

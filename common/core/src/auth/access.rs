@@ -142,6 +142,7 @@ mod tests {
                 gecos: String::new(),
                 home: String::new(),
                 shell: String::new(),
+                ssh_keys: Vec::new(),
                 state,
             };
             let answer = Answer { value: Arc::new(record), source: crate::control::Source::Stale, fetched: NOW - ago };

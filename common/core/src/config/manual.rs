@@ -151,6 +151,7 @@ fn takes(kind: Kind) -> String {
         Kind::DnsServers => "list of addresses".into(),
         Kind::Dn => "DN".into(),
         Kind::DnList => "list of DNs".into(),
+        Kind::AttributeList => "list of attributes".into(),
         Kind::Filter => "LDAP filter".into(),
         Kind::Path => "path".into(),
         Kind::HomeTemplate => "path template".into(),

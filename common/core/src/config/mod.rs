@@ -81,6 +81,8 @@ pub struct Domain {
     pub home: String,
     /// Login shell.
     pub shell: String,
+    /// Attributes of users that hold public keys for sshd.
+    pub ssh_key_attributes: Vec<String>,
     /// What a user's primary group is.
     pub primary_group: PrimaryGroup,
     /// Whether getpwent and getgrent list this domain.

@@ -51,6 +51,8 @@ pub enum Kind {
     Dn,
     /// A list of distinguished names (RFC 4514).
     DnList,
+    /// A list of names of attributes (RFC 4512).
+    AttributeList,
     /// An LDAP filter (RFC 4515).
     Filter,
     /// An absolute path.
@@ -299,6 +301,17 @@ pub const OPTIONS: &[Opt] = &[
         example: "\"/bin/sh\"",
         summary: "Login shell of every user.",
         details: "",
+    },
+    Opt {
+        scope: Scope::Domain,
+        key: "ssh_key_attributes",
+        kind: Kind::AttributeList,
+        default: Some(r#"["altSecurityIdentities", "sshPublicKey"]"#),
+        example: r#"["sshPublicKey"]"#,
+        summary: "Attributes of users that hold public keys for sshd (`entractl ssh-keys`).",
+        details: "A value is one key as in an authorized_keys file, without options; \"SSHKey:\" may stand before it. \
+                  Whatever else the attribute holds is left out. Who may write one of these attributes can log in as \
+                  its user: users should not be able to write their neighbours'. []: no keys.",
     },
     Opt {
         scope: Scope::Domain,

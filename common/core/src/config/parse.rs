@@ -183,6 +183,7 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         )?,
         home: own.required_text("home")?,
         shell: own.required_text("shell")?,
+        ssh_key_attributes: own.list("ssh_key_attributes")?,
         primary_group: own.choice(
             "primary_group",
             &[("directory", PrimaryGroup::Directory), ("user-private", PrimaryGroup::UserPrivate)],

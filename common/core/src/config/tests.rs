@@ -60,6 +60,7 @@ fn defaults_are_those_of_the_contract() {
             username_format: UsernameFormat::Sam,
             home: "/home/%u".into(),
             shell: "/bin/bash".into(),
+            ssh_key_attributes: vec!["altSecurityIdentities".into(), "sshPublicKey".into()],
             primary_group: PrimaryGroup::Directory,
             enumerate: false,
             offline_login: true,

@@ -69,6 +69,7 @@ pub(super) fn read(kind: Kind, toml: &Toml) -> Result<Value, Problem> {
         Kind::TextList => list(toml, "a text in quotes", |text| Ok(text.to_owned())).map(Value::List),
         Kind::Hosts => list(toml, "a host name or address in quotes", host).map(Value::List),
         Kind::DnList => list(toml, "a distinguished name in quotes", dn).map(Value::List),
+        Kind::AttributeList => list(toml, "an attribute's name in quotes", attribute).map(Value::List),
         Kind::DnsServers => list(toml, "an address in quotes, such as \"10.0.0.4\"", address).map(Value::Addresses),
     }
 }
@@ -216,6 +217,16 @@ fn dn(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!("\"{text}\" is no distinguished name; write one such as \"OU=AADDC Users,DC=aadds,DC=contoso,DC=com\""))
+}
+
+fn attribute(text: &str) -> Result<String, String> {
+    // RFC 4512 1.4: a descriptor or a numeric OID. An option behind a semicolon is not asked for.
+    let sound = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+    if sound {
+        return Ok(text.to_owned());
+    }
+    Err(format!("\"{text}\" is no attribute's name; write one such as \"sshPublicKey\""))
 }
 
 fn filter(text: &str) -> Result<String, String> {

@@ -264,6 +264,7 @@ mod tests {
             username_format: config::UsernameFormat::Sam,
             home: "/home/%u".into(),
             shell: "/bin/bash".into(),
+            ssh_key_attributes: Vec::new(),
             primary_group: config::PrimaryGroup::Directory,
             enumerate: false,
             offline_login: true,

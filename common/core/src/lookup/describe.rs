@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::control::{AccountRef, Accounts, LookupKey, Position, Range, Reply};
+use crate::control::{AccountRef, Accounts, LookupKey, Position, Range, Reply, SshKeys};
 use crate::store::IdentityStore;
 use crate::types::{GroupRecord, Sid, UserRecord, fold};
 
@@ -25,6 +25,21 @@ impl Lookup {
             Some(answer) => Ok(Reply::User(Box::new(self.user_view(answer).await?))),
             None => Ok(Reply::NotFound),
         }
+    }
+
+    /// The SSH keys of one user, asked for now: a key that was taken away opens nothing. In an outage those that were
+    /// last seen.
+    ///
+    /// # Errors
+    /// As [`Lookup::user`].
+    pub async fn ssh_keys(self: &Arc<Self>, user: &str) -> Result<Reply, Error> {
+        let Some(answer) = self.user(Query::name(user), Freshness::Fresh).await? else { return Ok(Reply::NotFound) };
+        Ok(Reply::SshKeys(SshKeys {
+            user: answer.value.name.clone(),
+            keys: answer.value.ssh_keys.clone(),
+            source: answer.source,
+            age_seconds: self.now().saturating_sub(answer.fetched),
+        }))
     }
 
     /// One group with its members.

@@ -49,6 +49,7 @@ impl Lookup {
             primary_group,
             gecos: one_field(&entry.gecos),
             shell: config.shell.clone(),
+            ssh_keys: entry.ssh_keys,
             state: entry.state,
             sid,
         })

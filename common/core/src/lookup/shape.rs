@@ -13,7 +13,7 @@ pub(super) fn of(domains: &[DomainContext], settings: &Settings) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             shape,
-            "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             config.name,
             config.base_dn,
             config.user_bases,
@@ -27,6 +27,7 @@ pub(super) fn of(domains: &[DomainContext], settings: &Settings) -> String {
             config.home,
             config.shell,
             config.primary_group,
+            config.ssh_key_attributes,
         );
     }
     let _ = write!(shape, "{:?}", settings.reserved_groups);

@@ -32,6 +32,8 @@ pub struct UserEntry {
     pub primary_group_rid: u32,
     /// uidNumber and gidNumber, read only for the mapping `rfc2307`.
     pub posix: Option<(u32, u32)>,
+    /// Lines of an `authorized_keys` file, as [`super::ssh_key::lines`] lets them through.
+    pub ssh_keys: Vec<String>,
     /// Whether the account may log in.
     pub state: AccountState,
 }

@@ -4,6 +4,7 @@ mod entry;
 mod name;
 mod record;
 mod sid;
+pub mod ssh_key;
 
 pub use entry::{AccountState, Entry, GroupEntry, UserEntry};
 pub use name::{NameForm, fold};

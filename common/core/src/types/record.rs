@@ -36,6 +36,8 @@ pub struct UserRecord {
     pub home: String,
     /// Login shell.
     pub shell: String,
+    /// Lines of an `authorized_keys` file.
+    pub ssh_keys: Vec<String>,
     /// Whether the account may log in.
     pub state: AccountState,
 }

@@ -66,6 +66,7 @@ impl Lab {
             username_format: UsernameFormat::Sam,
             home: "/home/%u".into(),
             shell: "/bin/bash".into(),
+            ssh_key_attributes: Vec::new(),
             primary_group: PrimaryGroup::Directory,
             enumerate: true,
             offline_login: true,

@@ -62,6 +62,7 @@ impl FakeDirectory {
             gecos: format!("{sam} Example"),
             primary_group_rid: 513,
             posix: None,
+            ssh_keys: Vec::new(),
             state: AccountState { control: 0x200, password_last_set: 1, ..AccountState::default() },
         });
     }

@@ -4,7 +4,7 @@
 use ldap3::ResultEntry;
 use ldap3::asn1::StructureTag;
 
-use crate::types::{AccountState, Entry, GroupEntry, Sid, UserEntry};
+use crate::types::{AccountState, Entry, GroupEntry, Sid, UserEntry, ssh_key};
 
 /// Attributes that make a [`UserEntry`].
 pub(super) const USER: &[&str] = &[
@@ -26,6 +26,15 @@ pub(super) const USER: &[&str] = &[
 pub(super) const GROUP: &[&str] = &["objectClass", "objectSid", "objectGUID", "sAMAccountName", "groupType"];
 /// What the mapping `rfc2307` needs besides.
 pub(super) const POSIX: &[&str] = &["uidNumber", "gidNumber"];
+
+/// What the configuration asks of an entry besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extras<'a> {
+    /// Whether [`POSIX`] counts.
+    pub(super) posix: bool,
+    /// Attributes that hold SSH keys.
+    pub(super) ssh_keys: &'a [String],
+}
 
 /// One entry of a search, attributes raw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,17 +80,17 @@ impl Raw {
 
     /// Sorts by objectClass. Computers and managed service accounts are of class user too, but nobody logs in as one
     /// (MS-ADSC 2.22, 2.141, 2.142): they are neither.
-    pub(super) fn classify(&self, posix: bool) -> Option<Entry> {
+    pub(super) fn classify(&self, extras: Extras<'_>) -> Option<Entry> {
         let class =
             |name: &str| self.values("objectClass").iter().any(|value| value.eq_ignore_ascii_case(name.as_bytes()));
         if class("group") {
-            return self.group(posix).map(|group| Entry::Group(Box::new(group)));
+            return self.group(extras.posix).map(|group| Entry::Group(Box::new(group)));
         }
         let person = class("user") && !class("computer");
-        if person { self.user(posix).map(|user| Entry::User(Box::new(user))) } else { None }
+        if person { self.user(extras).map(|user| Entry::User(Box::new(user))) } else { None }
     }
 
-    fn user(&self, posix: bool) -> Option<UserEntry> {
+    fn user(&self, extras: Extras<'_>) -> Option<UserEntry> {
         // userAccountControl is signed on the wire, its bits are not.
         let flags = |name: &str| self.number::<i32>(name).unwrap_or_default() as u32;
         Some(UserEntry {
@@ -92,7 +101,8 @@ impl Raw {
             upn: self.text("userPrincipalName").map(str::to_owned),
             gecos: self.text("gecos").or_else(|| self.text("name")).unwrap_or_default().to_owned(),
             primary_group_rid: self.number("primaryGroupID").unwrap_or_default(),
-            posix: if posix { self.number("uidNumber").zip(self.number("gidNumber")) } else { None },
+            posix: if extras.posix { self.number("uidNumber").zip(self.number("gidNumber")) } else { None },
+            ssh_keys: ssh_key::lines(extras.ssh_keys.iter().flat_map(|name| self.values(name))),
             state: AccountState {
                 control: flags("userAccountControl"),
                 computed: flags("msDS-User-Account-Control-Computed"),
@@ -187,27 +197,37 @@ pub(super) mod tests {
 
     #[test]
     fn a_user_is_read() {
-        let Some(Entry::User(user)) = person(&[b"top", b"person", b"user"]).classify(false) else { panic!("a user") };
+        let Some(Entry::User(user)) = person(&[b"top", b"person", b"user"]).classify(Extras::default()) else {
+            panic!("a user")
+        };
         assert_eq!(user.sid.as_ref().map(ToString::to_string).as_deref(), Some("S-1-5-21-1-2-3-1103"));
         assert_eq!((user.sam.as_str(), user.upn.as_deref()), ("Alice", Some("alice@contoso.com")));
         assert_eq!((user.gecos.as_str(), user.primary_group_rid), ("Alice Ångström", 513));
         assert_eq!((user.guid.len(), user.posix), (16, None));
         assert_eq!((user.state.control, user.state.computed), (514, 0x8000_0010));
         assert_eq!((user.state.account_expires, user.state.password_last_set), (i64::MAX, 0));
-        let Some(Entry::User(user)) = person(&[b"USER"]).classify(true) else { panic!("a user") };
+        let Some(Entry::User(user)) = person(&[b"USER"]).classify(Extras { posix: true, ..Extras::default() }) else {
+            panic!("a user")
+        };
         assert_eq!(user.posix, Some((1000, 2000)));
     }
 
     #[test]
     fn computers_and_contacts_are_nobody() {
-        assert_eq!(person(&[b"top", b"user", b"computer"]).classify(false), None);
-        assert_eq!(person(&[b"top", b"computer", b"user", b"msDS-GroupManagedServiceAccount"]).classify(false), None);
-        assert_eq!(person(&[b"top", b"person", b"contact"]).classify(false), None);
+        assert_eq!(person(&[b"top", b"user", b"computer"]).classify(Extras::default()), None);
+        assert_eq!(
+            person(&[b"top", b"computer", b"user", b"msDS-GroupManagedServiceAccount"]).classify(Extras::default()),
+            None
+        );
+        assert_eq!(person(&[b"top", b"person", b"contact"]).classify(Extras::default()), None);
     }
 
     #[test]
     fn an_account_without_a_name_is_nobody() {
-        assert_eq!(raw("CN=x", &[("objectClass", &[b"user"]), ("objectSid", &[SID])]).classify(false), None);
+        assert_eq!(
+            raw("CN=x", &[("objectClass", &[b"user"]), ("objectSid", &[SID])]).classify(Extras::default()),
+            None
+        );
     }
 
     #[test]
@@ -216,7 +236,7 @@ pub(super) mod tests {
             "CN=g,DC=x",
             &[("objectClass", &[b"top", b"group"]), ("sAMAccountName", &[b"g"]), ("groupType", &[b"-2147483646"])],
         );
-        let Some(Entry::Group(group)) = entry.classify(false) else { panic!("a group") };
+        let Some(Entry::Group(group)) = entry.classify(Extras::default()) else { panic!("a group") };
         assert_eq!((group.sam.as_str(), group.group_type, group.sid), ("g", -2_147_483_646, None));
     }
 

@@ -93,7 +93,7 @@ impl LdapDirectory {
         let cursor = next.map_or_else(Vec::new, |(base, within)| {
             self.running.put(Place { kind, base, within, touched: Instant::now() })
         });
-        let entries = found.entries.iter().filter_map(|entry| entry.classify(self.posix())).collect();
+        let entries = found.entries.iter().filter_map(|entry| entry.classify(self.extras())).collect();
         Ok(Page { entries, cursor })
     }
 

@@ -141,7 +141,7 @@ impl LdapDirectory {
             if found.no_such_base {
                 return Err(Error::Config(format!("the base {base} does not exist in the directory")));
             }
-            entries.extend(found.entries.iter().filter_map(|entry| entry.classify(self.posix())));
+            entries.extend(found.entries.iter().filter_map(|entry| entry.classify(self.extras())));
         }
         Ok(entries)
     }

@@ -40,7 +40,7 @@ impl LdapDirectory {
         let mut plain = [entry::USER, entry::GROUP].concat();
         plain.sort_unstable();
         plain.dedup();
-        let attributes: Arc<[&'static str]> = self.attributes(&plain).into();
+        let attributes: Arc<[String]> = self.attributes(&plain).into_iter().map(str::to_owned).collect();
         let bases = self.subtrees.for_both(&root);
         let mut entries = Vec::new();
         let mut asking = JoinSet::new();
@@ -54,6 +54,7 @@ impl LdapDirectory {
                 let (link, attributes) = (Arc::clone(&self.link), Arc::clone(&attributes));
                 let (base, wanted) = ((*base).to_owned(), wanted.clone());
                 asking.spawn(async move {
+                    let attributes: Vec<_> = attributes.iter().map(String::as_str).collect();
                     let query = Query { base: &base, scope: Scope::Subtree, filter: &wanted, attributes: &attributes };
                     link.search(&query, None, deadline).await.map(|(_, found)| found)
                 });
@@ -72,7 +73,7 @@ impl LdapDirectory {
         if found.no_such_base {
             return Err(Error::Config("a base of user_bases or group_bases does not exist in the directory".into()));
         }
-        let found = found.entries.iter().filter_map(|entry| entry.classify(self.posix()));
+        let found = found.entries.iter().filter_map(|entry| entry.classify(self.extras()));
         entries.extend(found.filter(|entry| self.subtrees.hold(entry)));
         Ok(())
     }

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use self::connect::Connector;
+use self::entry::Extras;
 use self::enumerate::Running;
 use self::link::Link;
 pub use self::policy::SecurityPolicy;
@@ -41,11 +42,11 @@ pub use self::rights::Rights;
 pub use self::root_dse::{RootDse, root_dse};
 use self::subtrees::Subtrees;
 use super::{Directory, DomainInfo, Health, Key, Page};
+use crate::Error;
 use crate::auth::Kdc;
 use crate::config::{Domain, IdMapping, LdapSecurity};
 use crate::discovery::{Server, Servers};
 use crate::types::{Entry, GroupEntry, Sid, UserEntry};
-use crate::{Error, config};
 
 /// What the adapter needs to know.
 #[derive(Clone, Debug)]
@@ -131,14 +132,17 @@ impl LdapDirectory {
         Instant::now() + self.bulk_deadline
     }
 
-    /// Whether uidNumber and gidNumber are read.
-    fn posix(&self) -> bool {
-        self.domain.id_mapping == config::IdMapping::Rfc2307
+    /// What the configuration makes of an entry besides.
+    fn extras(&self) -> Extras<'_> {
+        let posix = self.domain.id_mapping == IdMapping::Rfc2307;
+        Extras { posix, ssh_keys: &self.domain.ssh_key_attributes }
     }
 
-    fn attributes(&self, plain: &[&'static str]) -> Vec<&'static str> {
-        let posix: &[&str] = if self.domain.id_mapping == IdMapping::Rfc2307 { entry::POSIX } else { &[] };
-        [plain, posix].concat()
+    /// These attributes, and those that the configuration asks for.
+    fn attributes<'a>(&'a self, plain: &[&'a str]) -> Vec<&'a str> {
+        let extras = self.extras();
+        let posix: &[&str] = if extras.posix { entry::POSIX } else { &[] };
+        plain.iter().chain(posix).copied().chain(extras.ssh_keys.iter().map(String::as_str)).collect()
     }
 }
 

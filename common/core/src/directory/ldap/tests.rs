@@ -108,6 +108,7 @@ fn domain(server: SocketAddr) -> Domain {
         username_format: UsernameFormat::Sam,
         home: "/home/%u".into(),
         shell: "/bin/bash".into(),
+        ssh_key_attributes: Vec::new(),
         primary_group: PrimaryGroup::Directory,
         enumerate: false,
         offline_login: true,

@@ -55,6 +55,7 @@ fn user(rid: u32, sam: &str) -> UserRecord {
         gecos: "Alice Example".into(),
         home: format!("/home/{sam}"),
         shell: "/bin/bash".into(),
+        ssh_keys: Vec::new(),
         state: AccountState { control: 512, ..AccountState::default() },
     }
 }

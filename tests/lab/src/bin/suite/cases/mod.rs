@@ -23,6 +23,7 @@ mod password;
 mod programs;
 mod proof;
 mod sessions;
+mod ssh_keys;
 mod states;
 mod surroundings;
 mod sysusers;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Case> {
         login::CASES,
         proof::CASES,
         programs::CASES,
+        ssh_keys::CASES,
         filters::CASES,
         local::CASES,
         local_wins::CASES,
