@@ -23,6 +23,7 @@ fn is_low_number(name: &str) -> bool {
 }
 
 /// Whether an id lies in a range that the root-owned configuration grants, and not below [`ID_FLOOR`].
+#[inline]
 pub fn id_may_be_ours(id: u32, ranges: &Ranges) -> bool {
     (ID_FLOOR..u32::MAX - 1).contains(&id) && ranges.contains(id)
 }

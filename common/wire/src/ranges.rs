@@ -78,11 +78,13 @@ impl Ranges {
     }
 
     /// Whether `id` lies in one of the ranges.
+    #[inline]
     pub fn contains(&self, id: u32) -> bool {
         self.list[..self.count].iter().any(|(low, high)| (*low..=*high).contains(&id))
     }
 
     /// Whether one of the ranges holds everything from `first` up to and with `last`.
+    #[inline]
     pub fn contain_all(&self, first: u32, last: u32) -> bool {
         self.list[..self.count].iter().any(|(low, high)| *low <= first && last <= *high)
     }

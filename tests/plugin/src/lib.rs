@@ -10,11 +10,13 @@
 //! | [`nss_stage`] | the NSS module, a fake daemon and the program that asks glibc, ready to run |
 //! | [`child`] | a program run to its end, or ended at a deadline |
 //! | [`valgrind`] | the same under valgrind's memcheck |
+//! | [`callgrind`] | the same under valgrind's callgrind, which counts instructions |
 
 #![forbid(unsafe_code)]
 // All of this is test code: a failed step ends the test with its reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+pub mod callgrind;
 pub mod child;
 pub mod directory;
 pub mod fake_daemon;

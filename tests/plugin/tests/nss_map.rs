@@ -2,70 +2,22 @@
 
 #![allow(clippy::unwrap_used)] // Test code.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+mod map;
 
-use entra_core::cache::{Key, Now, Settings, SharedCache};
-use entra_core::types::{AccountState, GroupRecord, Sid, UserRecord};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use entra_core::cache::{Key, SharedCache};
+use entra_core::types::UserRecord;
 use entra_plugin_tests::directory::{DOMAIN_USERS, Directory, Members, User};
 use entra_plugin_tests::nss_stage::Stage;
-use entra_wire::cache_map::mapping::tick_and_beat;
+
+use map::{GID, UID, alice, cache, group, sid};
 
 const ALICE: &str = "alice:*:674001103:674000513:Alice Example:/home/alice:/bin/bash";
-const UID: u32 = 674_001_103;
-const GID: u32 = 674_001_200;
 
 fn stage() -> Stage {
-    let stage = Stage::new(env!("CARGO_BIN_EXE_nss-driver"));
-    fs::set_permissions(stage.path(), Permissions::from_mode(0o755)).unwrap();
-    stage
-}
-
-fn cache(stage: &Stage) -> SharedCache {
-    let empty = stage.path().join("empty");
-    fs::write(&empty, "").unwrap();
-    let settings = Settings {
-        path: stage.path().join("cache.map"),
-        max_size: 8 << 20,
-        ranges: vec![(200_000, 2_000_199_999)],
-        passwd: empty.clone(),
-        group: empty,
-    };
-    SharedCache::start(settings, now())
-}
-
-fn now() -> Now {
-    let (tick, beat) = tick_and_beat();
-    Now { tick, beat }
-}
-
-fn sid(rid: u32) -> Sid {
-    "S-1-5-21-1-2-3".parse::<Sid>().unwrap().with_rid(rid).unwrap()
-}
-
-fn alice() -> UserRecord {
-    UserRecord {
-        domain: "aadds.contoso.com".into(),
-        sid: sid(1103),
-        guid: Vec::new(),
-        dn: String::new(),
-        sam: String::new(),
-        upn: None,
-        name: "alice".into(),
-        uid: UID,
-        gid: DOMAIN_USERS,
-        primary_group: sid(513),
-        gecos: "Alice Example".into(),
-        home: "/home/alice".into(),
-        shell: "/bin/bash".into(),
-        ssh_keys: Vec::new(),
-        state: AccountState::default(),
-    }
-}
-
-fn group(name: &str, gid: u32) -> GroupRecord {
-    let (domain, guid, dn, sam) = (String::new(), Vec::new(), String::new(), String::new());
-    GroupRecord { domain, sid: sid(gid), guid, dn, sam, name: name.into(), gid }
+    map::stage(env!("CARGO_BIN_EXE_nss-driver"))
 }
 
 fn fill(cache: &SharedCache) {

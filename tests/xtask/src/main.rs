@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod gate;
 mod lab;
 mod needs;
 mod package;
@@ -32,6 +33,8 @@ enum Command {
     Lab(lab::Options),
     /// Build packages into target/packages
     Package(package::Options),
+    /// Count the instructions of warm lookups, and compare
+    Gate,
     /// Check the rules of the architecture
     Tidy,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Lab(options) => lab::run(&options),
         Command::Package(options) => package::run(&options),
+        Command::Gate => gate::run(),
         Command::Tidy => tidy::run(),
     };
     match result {

@@ -27,6 +27,7 @@ pub fn run(options: &Options) -> Outcome {
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])),
         ("unit, property and plugin tests", || cargo(&["test", "--workspace", "--quiet"])),
+        ("instructions of warm lookups", || own(&["gate"])),
         ("rules of the architecture", || own(&["tidy"])),
     ];
     if !options.without_lab {

@@ -30,14 +30,17 @@ pub trait Memory {
 }
 
 impl Memory for [AtomicU32] {
+    #[inline]
     fn word(&self, at: u32) -> Option<u32> {
         place(self, at).map(|word| word.load(Ordering::Relaxed))
     }
 
+    #[inline]
     fn acquire(&self, at: u32) -> Option<u32> {
         place(self, at).map(|word| word.load(Ordering::Acquire))
     }
 
+    #[inline]
     fn fence(&self) {
         fence(Ordering::Acquire);
     }
@@ -57,6 +60,7 @@ impl<M: Memory + ?Sized> Memory for Arc<M> {
     }
 }
 
+#[inline]
 fn place(words: &[AtomicU32], at: u32) -> Option<&AtomicU32> {
     if at.is_multiple_of(4) { words.get(at as usize / 4) } else { None }
 }

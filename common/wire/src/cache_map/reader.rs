@@ -190,6 +190,7 @@ impl<'m, M: Memory + ?Sized> View<'m, M> {
     }
 }
 
+#[inline]
 fn generation<M: Memory + ?Sized>(memory: &M) -> Option<[u32; 2]> {
     Some([memory.word(header::GENERATION)?, memory.word(header::GENERATION + 4)?])
 }

@@ -21,6 +21,7 @@
 //! | `lose` `leave-open` | no lookup: loses memory, leaves a descriptor open (what the checks for both must see) |
 //! | `quiet=COUNT,WORD,WORD…` | the lookups (`pwnam=NAME` and its like), once; then all of them COUNT times without any system call: whether that gave the same |
 //! | `pace=MODULE,NAME,UID,GROUP,GID` | nanoseconds of each of the module's own entries, called in a loop |
+//! | `calls=ENTRY,COUNT,MODULE,NAME,UID,GROUP,GID` | one of these entries, so many times: its last status |
 //! | `secure` | whether the kernel gave this program rights that its caller lacks (AT_SECURE) |
 //! | `serve=SOCKET,FILE` | no lookup: answers every connection with the file's bytes until it is ended |
 
@@ -33,6 +34,7 @@ mod pace;
 mod scenarios;
 
 use lookups::Buffer;
+use pace::Asked;
 
 fn main() {
     ffi::configure("files entra");
@@ -77,7 +79,12 @@ fn main() {
             ("serve", [socket, file]) => scenarios::serve(socket, file),
             ("quiet", [count, words @ ..]) => scenarios::quiet(count.parse().unwrap(), words),
             ("pace", [module, name, uid, group, gid]) => {
-                pace::of(module, name, uid.parse().unwrap(), group, gid.parse().unwrap())
+                let (uid, gid) = (uid.parse().unwrap(), gid.parse().unwrap());
+                pace::of(module, &Asked { name, uid, group, gid })
+            }
+            ("calls", [entry, count, module, name, uid, group, gid]) => {
+                let (uid, gid) = (uid.parse().unwrap(), gid.parse().unwrap());
+                pace::calls(entry, count.parse().unwrap(), module, &Asked { name, uid, group, gid })
             }
             ("secure", _) => ffi::started_with_other_rights().to_string(),
             ("direct", [module, name]) => scenarios::direct(module, name),

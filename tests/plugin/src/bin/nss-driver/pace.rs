@@ -1,4 +1,4 @@
-//! How long the module's own entries take, called in a loop: for measuring by hand, in a release build.
+//! The module's own entries, called in a loop: for measuring by hand, in a release build, and for counting instructions.
 
 use std::ffi::{CString, c_char, c_int, c_long, c_void};
 use std::hint::black_box;
@@ -11,10 +11,36 @@ type Initgroups =
 
 const CALLS: u32 = 200_000;
 
+/// What the module's entries are asked for.
+pub struct Asked<'a> {
+    pub name: &'a str,
+    pub uid: u32,
+    pub group: &'a str,
+    pub gid: u32,
+}
+
 /// A line for each entry: median of nine rounds, and the status of its last call.
-pub fn of(module: &str, name: &str, uid: u32, group: &str, gid: u32) -> String {
+pub fn of(module: &str, asked: &Asked<'_>) -> String {
+    let mut lines = Vec::new();
+    each(module, asked, &mut |what, call| lines.push(line(what, call)));
+    lines.join("\n")
+}
+
+/// Calls one entry so many times; gives the status of its last call.
+pub fn calls(entry: &str, count: u32, module: &str, asked: &Asked<'_>) -> String {
+    let mut status = None;
+    each(module, asked, &mut |what, call| {
+        if what == entry {
+            status = (0..count).map(|_| black_box(call())).last();
+        }
+    });
+    status.expect("such an entry").to_string()
+}
+
+/// Gives each entry, by what it is called here, to `with`.
+fn each(module: &str, asked: &Asked<'_>, with: &mut dyn FnMut(&str, &mut dyn FnMut() -> c_int)) {
     let module = Module::open(module);
-    let (name, group, nobody) = (text(name), text(group), text("no-such-user"));
+    let (name, group, nobody) = (text(asked.name), text(asked.group), text("no-such-user"));
     let mut buffer = vec![0; 1 << 20];
     let (length, buffer) = (buffer.len(), buffer.as_mut_ptr());
     let mut code = 0;
@@ -30,24 +56,22 @@ pub fn of(module: &str, name: &str, uid: u32, group: &str, gid: u32) -> String {
         let initgroups: Initgroups = module.entry("initgroups_dyn");
         let mut room: c_long = 4096;
         let mut groups: *mut u32 = libc::malloc(4096 * 4).cast();
-        let mut lines = Vec::new();
-        lines.push(line("getpwnam", || pwnam(name.as_ptr(), &raw mut user, buffer, length, &raw mut code)));
-        lines.push(line("getpwuid", || pwuid(uid, &raw mut user, buffer, length, &raw mut code)));
-        lines.push(line("getgrnam", || grnam(group.as_ptr(), &raw mut record, buffer, length, &raw mut code)));
-        lines.push(line("getgrgid", || grgid(gid, &raw mut record, buffer, length, &raw mut code)));
-        lines.push(line("initgroups", || {
+        with("getpwnam", &mut || pwnam(name.as_ptr(), &raw mut user, buffer, length, &raw mut code));
+        with("getpwuid", &mut || pwuid(asked.uid, &raw mut user, buffer, length, &raw mut code));
+        with("getgrnam", &mut || grnam(group.as_ptr(), &raw mut record, buffer, length, &raw mut code));
+        with("getgrgid", &mut || grgid(asked.gid, &raw mut record, buffer, length, &raw mut code));
+        with("initgroups", &mut || {
             let mut start = 1;
             *groups = 1;
             initgroups(name.as_ptr(), 1, &raw mut start, &raw mut room, &raw mut groups, -1, &raw mut code)
-        }));
-        lines.push(line("negative", || pwnam(nobody.as_ptr(), &raw mut user, buffer, length, &raw mut code)));
-        lines.push(line("foreign uid", || pwuid(100_000, &raw mut user, buffer, length, &raw mut code)));
+        });
+        with("negative", &mut || pwnam(nobody.as_ptr(), &raw mut user, buffer, length, &raw mut code));
+        with("foreign uid", &mut || pwuid(100_000, &raw mut user, buffer, length, &raw mut code));
         libc::free(groups.cast());
-        lines.join("\n")
     }
 }
 
-fn line(what: &str, mut call: impl FnMut() -> c_int) -> String {
+fn line(what: &str, call: &mut dyn FnMut() -> c_int) -> String {
     let mut rounds = [0.0; 9];
     let mut status = 0;
     for round in &mut rounds {
