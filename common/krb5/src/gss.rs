@@ -1,5 +1,5 @@
 //! GSSAPI (RFC 2743, RFC 4121) as far as LDAP's SASL layer needs it: an initiator whose ticket comes from a named ccache
-//! and a named KDC, and a context that wraps and unwraps with privacy.
+//! and a named KDC, and a context that wraps and unwraps with privacy, or is bound to the TLS channel that has it.
 //!
 //! The service ticket is got here, step by step and before a deadline, and handed to the library in a ccache of its own:
 //! the library finds it there and asks nobody. It reads the process' krb5 profile (`KRB5_CONFIG`) all the same, which
@@ -57,9 +57,21 @@ pub struct Source {
     pub deadline: Instant,
 }
 
+/// What guards the bytes that follow the exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// The context itself, with integrity and privacy.
+    Seal,
+    /// A channel that is secure already. The context is bound to it by these bytes, the `application-data` of RFC 5056
+    /// 2.1: it is of no use to whoever ends the channel elsewhere. Neither integrity nor privacy is asked for, because
+    /// AD refuses both inside TLS (MS-ADTS 5.1.1.1.2).
+    Channel(Vec<u8>),
+}
+
 /// An initiator whose context is not complete yet.
 #[derive(Debug)]
 pub struct Initiator {
+    protection: Protection,
     credential: Credential,
     target: Name,
     context: Handle,
@@ -74,7 +86,7 @@ pub enum Step {
     Established(Context, Vec<u8>),
 }
 
-/// A complete context with mutual authentication, integrity and privacy.
+/// A complete context with mutual authentication and, unless a channel has them, integrity and privacy.
 #[derive(Debug)]
 pub struct Context {
     handle: Handle,
@@ -86,7 +98,7 @@ impl Initiator {
     ///
     /// # Errors
     /// By kind; [`ErrorKind::NoTicket`] when the source's ccache is missing or its ticket is over.
-    pub fn start(source: &Source, target: &str) -> Result<Step, Error> {
+    pub fn start(source: &Source, target: &str, protection: Protection) -> Result<Step, Error> {
         let profile = Profile::new(&source.realm, &[source.kdc]).ok_or_else(|| Error {
             kind: ErrorKind::Other,
             text: format!("{:?} is no name of a Kerberos realm", source.realm),
@@ -98,11 +110,12 @@ impl Initiator {
         let service = Principal::parse(&context, target)?;
         own.store(&service_ticket(&context, &given, &service, source.kdc, source.deadline)?)?;
         // The first token holds all of the ticket that is needed: `own` may go after it.
-        Self::with_ccache(&own.memory_name(), target)?.step(&[])
+        Self::with_ccache(&own.memory_name(), target, protection)?.step(&[])
     }
 
-    fn with_ccache(ccache: &str, target: &str) -> Result<Self, Error> {
+    fn with_ccache(ccache: &str, target: &str, protection: Protection) -> Result<Self, Error> {
         Ok(Self {
+            protection,
             credential: Credential::from_ccache(ccache)?,
             target: Name::principal(target)?,
             context: Handle::none(),
@@ -112,16 +125,29 @@ impl Initiator {
     /// Takes the peer's token and gives the next one.
     ///
     /// # Errors
-    /// By kind; a context that would come without mutual authentication, integrity or privacy is refused.
+    /// By kind; a context that would come without mutual authentication, or where it is to seal without integrity or
+    /// privacy, is refused.
     pub fn step(mut self, token: &[u8]) -> Result<Step, Error> {
-        const WANTED: u32 = ffi::FLAG_MUTUAL | ffi::FLAG_REPLAY | ffi::FLAG_SEQUENCE | ffi::FLAG_CONF | ffi::FLAG_INTEG;
-        const NEEDED: u32 = ffi::FLAG_MUTUAL | ffi::FLAG_CONF | ffi::FLAG_INTEG;
+        const SEALING: u32 = ffi::FLAG_CONF | ffi::FLAG_INTEG;
+        let (wanted, needed, channel) = match &self.protection {
+            Protection::Seal => (ffi::FLAG_REPLAY | SEALING, SEALING, None),
+            Protection::Channel(data) => (0, 0, Some(data.as_slice())),
+        };
+        let (wanted, needed) = (wanted | ffi::FLAG_MUTUAL | ffi::FLAG_SEQUENCE, needed | ffi::FLAG_MUTUAL);
+        let mut bindings = channel.map(|data| ffi::ChannelBindings {
+            initiator_address_type: 0,
+            initiator_address: borrowed(&[]),
+            acceptor_address_type: 0,
+            acceptor_address: borrowed(&[]),
+            application_data: borrowed(data),
+        });
         let mut input = borrowed(token);
         let mut output = Output::empty();
         let mut mech = ffi::oid(ffi::MECH_KRB5);
         let (mut minor, mut flags) = (0, 0);
-        // SAFETY: credential, name and context are live handles of this library, owned by `self`; `input`, `mech` and
-        // the out-parameters are valid for the call; a null output for the actual mechanism and the time is allowed.
+        // SAFETY: credential, name and context are live handles of this library, owned by `self`; `input`, `mech`, the
+        // bindings with their data and the out-parameters are valid for the call; null is allowed for the bindings, the
+        // actual mechanism and the time.
         let major = unsafe {
             ffi::gss_init_sec_context(
                 &raw mut minor,
@@ -129,9 +155,9 @@ impl Initiator {
                 &raw mut self.context.0,
                 self.target.0,
                 &raw mut mech,
-                WANTED,
+                wanted,
                 0,
-                ptr::null_mut(),
+                bindings.as_mut().map_or(ptr::null_mut(), ptr::from_mut),
                 &raw mut input,
                 ptr::null_mut(),
                 &raw mut output.0,
@@ -144,7 +170,7 @@ impl Initiator {
         if major & ffi::CONTINUE_NEEDED != 0 {
             return Ok(Step::Continue(self, token));
         }
-        if flags & NEEDED != NEEDED {
+        if flags & needed != needed {
             let text = format!("the context lacks mutual authentication, integrity or privacy (flags {flags:#x})");
             return Err(Error { kind: ErrorKind::BadPeer, text });
         }
@@ -436,14 +462,14 @@ mod tests {
     #[test]
     fn a_missing_ccache_is_no_ticket() {
         let error =
-            Initiator::start(&source("FILE:/nonexistent/ccache"), "ldap/dc.example.com@EXAMPLE.COM").unwrap_err();
+            Initiator::start(&source("FILE:/nonexistent/ccache"), "ldap/dc.example.com@EXAMPLE.COM", Protection::Seal).unwrap_err();
         assert_eq!(error.kind, ErrorKind::NoTicket);
         assert!(error.to_string().contains("/nonexistent/ccache"), "{error}");
     }
 
     #[test]
     fn a_nul_byte_is_refused() {
-        assert_eq!(Initiator::start(&source("FILE:/a\0b"), "ldap/x@Y").unwrap_err().kind, ErrorKind::Other);
+        assert_eq!(Initiator::start(&source("FILE:/a\0b"), "ldap/x@Y", Protection::Seal).unwrap_err().kind, ErrorKind::Other);
     }
 
     #[test]

@@ -43,6 +43,16 @@ pub(crate) struct KeyValueSet {
     pub(crate) elements: *mut KeyValue,
 }
 
+/// `gss_channel_bindings_struct`
+#[repr(C)]
+pub(crate) struct ChannelBindings {
+    pub(crate) initiator_address_type: u32,
+    pub(crate) initiator_address: Buffer,
+    pub(crate) acceptor_address_type: u32,
+    pub(crate) acceptor_address: Buffer,
+    pub(crate) application_data: Buffer,
+}
+
 pub(crate) const COMPLETE: Status = 0;
 pub(crate) const CONTINUE_NEEDED: Status = 1;
 /// Calling errors (bits 24–31) and routine errors (bits 16–23): `GSS_ERROR`.
@@ -93,7 +103,7 @@ unsafe extern "C" {
         mech: *mut Oid,
         req_flags: u32,
         time_req: u32,
-        bindings: *mut c_void,
+        bindings: *mut ChannelBindings,
         input: *mut Buffer,
         actual_mech: *mut *mut Oid,
         output: *mut Buffer,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entra_core::config::Domain;
+use entra_core::config::{Domain, LdapSecurity};
 use entra_core::discovery::{LocateError, Server, Servers, locate};
 
 use super::block_on;
@@ -23,7 +23,9 @@ pub fn find(domain: &Domain) -> Result<Vec<Server>, Failure> {
             return locate(&domain.name, &domain.dns_servers, TIMEOUT).await.map_err(|error| explain(&error));
         }
         let wrong = |error: entra_core::Error| Failure::new(Exit::NoDirectory, "dns", error.to_string());
-        Arc::new(Servers::new(domain).map_err(wrong)?).candidates(TIMEOUT).await.map_err(wrong)
+        // What is asked before a bind is asked on LDAP's own port, whatever protects the rest.
+        let plain = Domain { ldap_security: LdapSecurity::Seal, ..domain.clone() };
+        Arc::new(Servers::new(&plain).map_err(wrong)?).candidates(TIMEOUT).await.map_err(wrong)
     })
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use entra_krb5::gss::{Context, Initiator, Source, Step};
+use entra_krb5::gss::{Context, Initiator, Protection, Source, Step};
 
 use super::wire::{self, ANY, Change, Message, Reader, TKEY, TSIG, Unreadable};
 
@@ -113,7 +113,7 @@ impl Session {
         let no_key = |error: entra_krb5::gss::Error| Error::NoKey(error.to_string());
         let source = Source { realm: realm.into(), kdc, ccache: ccache.into(), deadline: Instant::now() + TIMEOUT };
         let key = format!("{}.sig-{host}", u32::from(random_id()) << 16 | u32::from(random_id()));
-        let mut step = Initiator::start(&source, &format!("DNS/{host}@{realm}")).map_err(no_key)?;
+        let mut step = Initiator::start(&source, &format!("DNS/{host}@{realm}"), Protection::Seal).map_err(no_key)?;
         for _ in 0..ROUNDS {
             match step {
                 Step::Established(context, token) if token.is_empty() => {

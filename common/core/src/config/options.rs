@@ -225,21 +225,26 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         scope: Scope::Domain,
         key: "ldap_security",
-        kind: Kind::Choice { served: &["seal"], later: &["ldaps", "starttls"] },
+        kind: Kind::Choice { served: &["seal", "ldaps", "starttls"], later: &[] },
         default: Some("\"seal\""),
-        example: "\"seal\"",
+        example: "\"ldaps\"",
         summary: "How LDAP is protected.",
         details: "\"seal\": Kerberos with encryption on port 389, which every domain offers and which needs no \
-                  certificate. \"ldaps\" and \"starttls\" are known, but not served by this version.",
+                  certificate. \"ldaps\": TLS from the first byte, on port 636 where SRV records and servers name none \
+                  but 389. \"starttls\": TLS on port 389. Inside TLS (1.2 or later) the machine proves itself with \
+                  Kerberos and channel binding. The certificate must come from an authority of tls_ca and name the \
+                  domain controller. Use these where the domain demands TLS; \"seal\" is no less secret.",
     },
     Opt {
         scope: Scope::Domain,
         key: "tls_ca",
         kind: Kind::Path,
         default: None,
-        example: "\"/etc/ssl/certs/ca-certificates.crt\"",
-        summary: "File of CA certificates for LDAP over TLS.",
-        details: "Used by ldap_security \"ldaps\" and \"starttls\" alone.",
+        example: "\"/etc/entra/domain-ca.pem\"",
+        summary: "File of CA certificates (PEM) that may vouch for domain controllers.",
+        details: "Used by ldap_security \"ldaps\" and \"starttls\" alone, and in the place of the system's own \
+                  (/etc/ssl/certs/ca-certificates.crt). Read anew for each connection. The user entra must be able to \
+                  read it.",
     },
     Opt {
         scope: Scope::Domain,

@@ -17,6 +17,8 @@ pub use srv::{SrvTarget, order};
 
 /// Port of LDAP, where no SRV record and no pinned server says another one.
 pub const LDAP_PORT: u16 = 389;
+/// Port of LDAP over TLS, in the place of [`LDAP_PORT`].
+pub const LDAPS_PORT: u16 = 636;
 /// Port of Kerberos (RFC 4120 7.2.3).
 pub const KERBEROS_PORT: u16 = 88;
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::{LocateError, Pinned, Server, dns, locate};
+use super::{LDAP_PORT, LDAPS_PORT, LocateError, Pinned, Server, dns, locate};
+use crate::config::LdapSecurity;
 use crate::{Error, config};
 
 /// How long a list is used before DNS is asked again. Behind that it is still used while DNS is being asked, or dead.
@@ -26,6 +27,8 @@ pub struct Servers {
     domain: String,
     pinned: Vec<Pinned>,
     resolvers: Vec<SocketAddr>,
+    /// Port in the place of LDAP's own: SRV records and names without a port mean it.
+    port: u16,
     state: Mutex<State>,
     refreshing: AtomicBool,
 }
@@ -63,6 +66,7 @@ impl Servers {
             domain: domain.name.clone(),
             pinned,
             resolvers: domain.dns_servers.clone(),
+            port: if domain.ldap_security == LdapSecurity::Ldaps { LDAPS_PORT } else { LDAP_PORT },
             state: Mutex::default(),
             refreshing: AtomicBool::new(false),
         })
@@ -122,6 +126,14 @@ impl Servers {
     }
 
     async fn ask(&self, timeout: Duration) -> Result<Vec<Server>, LocateError> {
+        let mut found = self.ask_ldap(timeout).await?;
+        for server in found.iter_mut().filter(|server| server.addr.port() == LDAP_PORT) {
+            server.addr.set_port(self.port);
+        }
+        Ok(found)
+    }
+
+    async fn ask_ldap(&self, timeout: Duration) -> Result<Vec<Server>, LocateError> {
         if self.pinned.is_empty() {
             return locate(&self.domain, &self.resolvers, timeout).await;
         }
@@ -284,6 +296,16 @@ mod tests {
         let found = servers.candidates(Duration::from_secs(1)).await.unwrap();
         let addrs: Vec<_> = found.iter().map(|server| server.addr.to_string()).collect();
         assert_eq!(addrs, ["10.0.0.2:389", "10.0.0.1:3389"]);
+    }
+
+    #[tokio::test]
+    async fn ldaps_has_a_port_of_its_own() {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+        let mut domain = domain(&["10.0.0.2", "10.0.0.1:3636"], nobody);
+        domain.ldap_security = LdapSecurity::Ldaps;
+        let found = Arc::new(Servers::new(&domain).unwrap()).candidates(Duration::from_secs(1)).await.unwrap();
+        let addrs: Vec<_> = found.iter().map(|server| server.addr.to_string()).collect();
+        assert_eq!(addrs, ["10.0.0.2:636", "10.0.0.1:3636"]);
     }
 
     #[tokio::test]

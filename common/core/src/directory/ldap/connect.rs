@@ -1,9 +1,9 @@
-//! From the list of DCs to one sealed connection: TCP, machine ticket, SASL bind.
+//! From the list of DCs to one protected connection: TCP, TLS where wanted, machine ticket, SASL bind.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use entra_krb5::gss::{ErrorKind, Source};
+use entra_krb5::gss::{ErrorKind, Protection, Source};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -13,12 +13,16 @@ use super::connection::Connection;
 use super::profile;
 use super::sasl::{self, BindError};
 use super::seal;
+use super::tls::TlsError;
+use super::wire::{self, Security, Wire};
 use crate::Error;
 use crate::auth::{Kdc, MachineTicket};
 use crate::discovery::{Pinned, Server, Servers};
 
 /// How far apart the DCs are tried, while the one before has not answered: a dead one costs this much, not a timeout.
 const STAGGER: Duration = Duration::from_millis(250);
+/// Longest wait for what comes between TCP and the bind: the server's name where it is asked, StartTLS, TLS.
+const SECURING: Duration = Duration::from_secs(3);
 /// Longest wait for TCP.
 const TCP: Duration = Duration::from_millis(1500);
 /// Longest wait for DNS, when no DC is known.
@@ -52,6 +56,18 @@ enum Refusal {
     Kdc(Error),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(
+        "it refused the bind for its channel binding ({0}): the certificate that this host saw is not the domain \
+         controller's; look for a proxy or load balancer that ends TLS between them"
+    )]
+    Unbound(String),
+    #[error(
+        "it takes no Kerberos bind inside TLS ({0}): use ldap_security = \"seal\" (Samba before 4.20: `ldap server \
+         require strong auth = allow_sasl_over_tls`)"
+    )]
+    NoBindInside(String),
     #[error("timed out while {0}")]
     Slow(&'static str),
     #[error(transparent)]
@@ -84,12 +100,14 @@ impl Connector {
             log::warn!("{}: {error}", self.settings.profile_path.display());
         }
         let candidates = self.servers.candidates(DNS).await?;
+        let unusable = |error: TlsError| Error::Offline(format!("{}: {error}", self.settings.domain.name));
+        let security = Arc::new(Security::load(&self.settings.domain).await.map_err(unusable)?);
         let mut connecting = JoinSet::new();
         for (rank, server) in candidates.into_iter().take(MOST_SERVERS).enumerate() {
             connecting.spawn(async move {
                 tokio::time::sleep(STAGGER * rank as u32).await;
                 let stream = match timeout(TCP, TcpStream::connect(server.addr)).await {
-                    Ok(stream) => stream.map_err(|error| error.to_string()),
+                    Ok(stream) => stream.map_err(|error| wire::no_port(server.addr, &error)),
                     Err(_) => Err("no answer".into()),
                 };
                 (server, stream)
@@ -107,7 +125,7 @@ impl Connector {
                     continue;
                 }
             };
-            match self.establish(server.clone(), stream).await {
+            match self.establish(server.clone(), stream, &security).await {
                 Ok(connection) => {
                     self.servers.succeeded(&server);
                     log::info!("{}: connected to {}", self.settings.domain.name, connection.server);
@@ -158,7 +176,12 @@ impl Connector {
         pinned.any(|server| matches!(server, Pinned::Host { host: named, .. } if named == host))
     }
 
-    async fn establish(&mut self, mut server: Server, mut stream: TcpStream) -> Result<Connection, Refusal> {
+    async fn establish(
+        &mut self,
+        mut server: Server,
+        stream: TcpStream,
+        security: &Security,
+    ) -> Result<Connection, Refusal> {
         tune(&stream).map_err(BindError::Io)?;
         let realm = self.settings.domain.realm();
         // Every DC has the three-part name, and no other computer can. That somebody holds `ldap/HOST` proves little:
@@ -166,9 +189,9 @@ impl Connector {
         // administrator named; a forged SRV record gains nothing.
         let long = |host: &str| format!("ldap/{host}/{}@{realm}", self.settings.domain.name);
         let mut asked = server.host.is_empty();
-        if asked {
-            server.host = own_name(&mut stream).await?;
-        }
+        let securing = security.apply(&mut server.host, server.addr, stream);
+        let Wire { mut stream, protection } =
+            timeout(SECURING, securing).await.map_err(|_| Refusal::Slow("making the connection secure"))??;
         let mut principals = vec![long(&server.host)];
         if !asked && self.is_pinned(&server.host) {
             principals.push(format!("ldap/{}@{realm}", server.host));
@@ -183,15 +206,18 @@ impl Connector {
                 ccache: self.settings.machine_ccache.clone(),
                 deadline: Instant::now() + BIND,
             };
-            let binding = sasl::bind(&mut stream, &source, &principals[attempt]);
+            let binding = sasl::bind(&mut stream, &source, &principals[attempt], &protection);
             match timeout(BIND, binding).await {
                 Err(_) => return Err(Refusal::Slow("binding")),
                 Ok(Ok((mut context, offered))) => {
+                    if let Protection::Channel(_) = protection {
+                        return Ok(Connection::inside(server, stream).await?);
+                    }
                     let chunk = seal::chunk_size(&mut context, offered).map_err(BindError::Gss)?;
                     if chunk == 0 {
                         return Err(BindError::Protocol("the server takes no sealed frame of any size").into());
                     }
-                    return Ok(Connection::start(server, context, chunk, stream).await?);
+                    return Ok(Connection::sealed(server, context, chunk, stream).await?);
                 }
                 Ok(Err(BindError::Gss(error)))
                     if error.kind == ErrorKind::UnknownService && (!asked || attempt + 1 < principals.len()) =>
@@ -201,7 +227,8 @@ impl Connector {
                     if attempt == principals.len() {
                         // An alias, such as the domain's own name. Nothing was sent yet: ask who it is.
                         asked = true;
-                        server.host = own_name(&mut stream).await?;
+                        let told = timeout(TCP, sasl::host_name(&mut stream)).await;
+                        server.host = told.map_err(|_| Refusal::Slow("asking the server for its name"))??;
                         principals.push(format!("ldap/{}/{}@{realm}", server.host, self.settings.domain.name));
                     }
                 }
@@ -211,24 +238,39 @@ impl Connector {
                     renewed = true;
                     self.ticket = None;
                 }
-                Ok(Err(error)) => return Err(error.into()),
+                Ok(Err(error)) => return Err(Refusal::of_bind(error, &protection)),
             }
         }
     }
 }
 
+impl From<wire::NotSecure> for Refusal {
+    fn from(error: wire::NotSecure) -> Self {
+        match error {
+            wire::NotSecure::Tls(error) => Self::Tls(error),
+            wire::NotSecure::Ldap(error) => Self::Bind(error),
+        }
+    }
+}
+
 impl Refusal {
+    /// What a bind's refusal means inside TLS, where it may be about TLS and not about this machine.
+    fn of_bind(error: BindError, protection: &Protection) -> Self {
+        // SEC_E_BAD_BINDINGS (MS-ERREF 2.1), which AD and Samba put into their words.
+        const BAD_BINDINGS: &str = "80090346";
+        match (error, protection) {
+            (BindError::Refused(_, text), Protection::Channel(_)) if text.contains(BAD_BINDINGS) => Self::Unbound(text),
+            // strongerAuthRequired
+            (BindError::Refused(8, text), Protection::Channel(_)) => Self::NoBindInside(text),
+            (error, _) => Self::Bind(error),
+        }
+    }
+
     /// Whether another DC, or another time, would not help.
     fn is_about_this_machine(&self) -> bool {
         // invalidCredentials, insufficientAccessRights. Not unwillingToPerform: that is about the server's settings.
         matches!(self, Self::Kdc(Error::MachineUnauthorized(_)) | Self::Bind(BindError::Refused(49 | 50, _)))
     }
-}
-
-/// The name that an unproved server gives itself.
-async fn own_name(stream: &mut TcpStream) -> Result<String, Refusal> {
-    let asked = timeout(TCP, sasl::host_name(stream)).await;
-    Ok(asked.map_err(|_| Refusal::Slow("asking the server for its name"))??)
 }
 
 /// Finds out about dead peers within seconds, on idle connections too.

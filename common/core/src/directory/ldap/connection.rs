@@ -1,4 +1,4 @@
-//! One sealed connection to one DC: many searches at a time, until it grows old or fails.
+//! One protected connection to one DC: many searches at a time, until it grows old or fails.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ldap3::controls::{Control, ControlType, PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, StdStream};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
 use super::ber::{self, Parsed};
@@ -69,22 +70,40 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Io`] when there is no socketpair to be had.
-    pub(super) async fn start(
+    pub(super) async fn sealed(
         server: Server,
         layer: impl Layer + 'static,
         chunk: usize,
         wire: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Self, Error> {
+        Self::start(server, |plain| seal::pump(layer, chunk, plain, wire)).await
+    }
+
+    /// Puts ldap3 on a channel that is secure by itself.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when there is no socketpair to be had.
+    pub(super) async fn inside(
+        server: Server,
+        channel: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, Error> {
+        Self::start(server, |plain| seal::relay(plain, channel)).await
+    }
+
+    async fn start<C>(server: Server, carry: impl FnOnce(UnixStream) -> C) -> Result<Self, Error>
+    where
+        C: Future<Output = std::io::Result<()>> + Send + 'static,
+    {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let ours = tokio::net::UnixStream::from_std(ours)?;
+        let carried = carry(UnixStream::from_std(ours)?);
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///")
             .await
             .map_err(|error| Error::Io(format!("the LDAP library: {error}")))?;
         let name = server.to_string();
         tokio::spawn(async move {
-            if let Err(error) = seal::pump(layer, chunk, ours, wire).await {
+            if let Err(error) = carried.await {
                 log::info!("{name}: the connection ended: {error}");
             }
         });

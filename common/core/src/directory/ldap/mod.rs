@@ -1,11 +1,9 @@
-//! The LDAP adapter: Active Directory over sealed GSSAPI.
+//! The LDAP adapter: Active Directory over sealed GSSAPI, or over TLS with GSSAPI bound to it.
 //!
-//! From the bottom: [`ber`] and [`sasl`] bind a fresh TCP connection, [`seal`] carries it, [`connection`] searches on it,
-//! [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
+//! From the bottom: [`ber`] and [`sasl`] speak on a fresh TCP connection, [`tls`] and [`wire`] protect it, [`seal`] carries
+//! it, [`connection`] searches on it, [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
 //! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
 //! [`rights`] and [`root_dse`], and behind it [`policy`].
-//!
-//! The place of the site-aware DC choice is before [`connect`]; that of LDAPS and StartTLS beside [`sasl`] and [`seal`].
 
 mod ber;
 mod connect;
@@ -25,6 +23,8 @@ mod seal;
 mod subtrees;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod wire;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ use self::subtrees::Subtrees;
 use super::{Directory, DomainInfo, Health, Key, Page};
 use crate::Error;
 use crate::auth::Kdc;
-use crate::config::{Domain, IdMapping, LdapSecurity};
+use crate::config::{Domain, IdMapping};
 use crate::discovery::{Server, Servers};
 use crate::types::{Entry, GroupEntry, Sid, UserEntry};
 
@@ -93,13 +93,9 @@ impl LdapDirectory {
     /// Checks the settings; connects to nobody.
     ///
     /// # Errors
-    /// [`Error::Config`] when a server, a filter or a security setting cannot be used.
+    /// [`Error::Config`] when a server or a filter cannot be used.
     pub fn new(settings: Settings, kdc: Arc<dyn Kdc>) -> Result<Self, Error> {
         let domain = settings.domain.clone();
-        if domain.ldap_security != LdapSecurity::Seal {
-            let text = "ldap_security: this version speaks \"seal\" only, which needs no certificate on the servers";
-            return Err(Error::Config(text.into()));
-        }
         let subtrees = Subtrees::new(&domain)?;
         let servers = Arc::new(Servers::new(&domain)?);
         let (lookup_deadline, bulk_deadline) = (settings.lookup_deadline, settings.bulk_deadline);

@@ -1,7 +1,7 @@
-//! What is said on a new connection before it is sealed: the SASL bind (RFC 4513 5.2, RFC 4752), and for a server known
-//! by address alone the question for its name.
+//! What is said on a new connection before ldap3 gets it: the SASL bind (RFC 4513 5.2, RFC 4752), before it where wanted
+//! StartTLS (RFC 4511 4.14), and for a server known by address alone the question for its name.
 
-use entra_krb5::gss::{self, Initiator, Source, Step};
+use entra_krb5::gss::{self, Initiator, Protection, Source, Step};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::ber::{self, Parsed};
@@ -19,13 +19,19 @@ const BIND_RESPONSE: u8 = 0x61;
 const SEARCH_REQUEST: u8 = 0x63;
 const SEARCH_ENTRY: u8 = 0x64;
 const SEARCH_DONE: u8 = 0x65;
+const EXTENDED_REQUEST: u8 = 0x77;
+const EXTENDED_RESPONSE: u8 = 0x78;
+
+/// Name of StartTLS among the extended operations.
+const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
 const SUCCESS: u32 = 0;
 const BIND_IN_PROGRESS: u32 = 14;
 const BUSY: u32 = 51;
 const UNAVAILABLE: u32 = 52;
 
-/// The bit of privacy among the security layers (RFC 4752 3.3).
+/// The bits of the security layers (RFC 4752 3.3).
+const LAYER_NONE: u8 = 1;
 const LAYER_PRIVACY: u8 = 4;
 
 /// Why a bind did not succeed.
@@ -52,7 +58,8 @@ pub(super) enum BindError {
 }
 
 /// Binds with a ticket from `source` to the service `principal`. Gives the context and the longest frame that the server
-/// takes; everything after this is sealed. An unknown `principal` is noticed before anything is sent.
+/// takes: with [`Protection::Seal`] everything after this is sealed, with [`Protection::Channel`] nothing is. An unknown
+/// `principal` is noticed before anything is sent.
 ///
 /// # Errors
 /// [`BindError`]; the connection is of no more use unless it was [`gss::ErrorKind::UnknownService`].
@@ -60,11 +67,12 @@ pub(super) async fn bind<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     source: &Source,
     principal: &str,
+    protection: &Protection,
 ) -> Result<(gss::Context, u32), BindError> {
     let mut talk = Talk { stream, buffer: Vec::new(), message_id: 0 };
-    let (source, principal) = (source.clone(), principal.to_owned());
+    let (source, principal, guard) = (source.clone(), principal.to_owned(), protection.clone());
     // Asking the KDC for the service ticket blocks.
-    let first = tokio::task::spawn_blocking(move || Initiator::start(&source, &principal)).await??;
+    let first = tokio::task::spawn_blocking(move || Initiator::start(&source, &principal, guard)).await??;
     let mut step = first;
     let mut context = loop {
         match step {
@@ -80,7 +88,7 @@ pub(super) async fn bind<S: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     let (offer, _) = context.0.unwrap(&context.1)?;
-    let (reply, longest) = choose_privacy(&offer)?;
+    let (reply, longest) = choose_layer(&offer, protection)?;
     let reply = context.0.wrap(&reply, false)?;
     if talk.bind_step(&reply).await?.is_some() {
         return Err(BindError::Protocol("the server wants more than the protocol has"));
@@ -90,6 +98,30 @@ pub(super) async fn bind<S: AsyncRead + AsyncWrite + Unpin>(
         return Err(BindError::Protocol("the server sent bytes that are not sealed"));
     }
     Ok((context.0, longest))
+}
+
+/// Asks for TLS. Gives the result code and words of a server that does not grant it; after `None` the handshake begins.
+///
+/// # Errors
+/// [`BindError`]
+pub(super) async fn start_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+) -> Result<Option<(u32, String)>, BindError> {
+    let mut talk = Talk { stream, buffer: Vec::new(), message_id: 0 };
+    talk.send(&ber::element(EXTENDED_REQUEST, &ber::element(0x80, START_TLS))).await?;
+    let (tag, content) = talk.receive().await?;
+    if tag != EXTENDED_RESPONSE {
+        return Err(BindError::Protocol("an answer that does not belong to StartTLS"));
+    }
+    // Bytes sent ahead of TLS would count as if they had come inside it.
+    if !talk.buffer.is_empty() {
+        return Err(BindError::Protocol("the server sent bytes ahead of TLS"));
+    }
+    match result(&content) {
+        (Some(SUCCESS), _) => Ok(None),
+        (Some(code), text) => Ok(Some((code, text))),
+        (None, _) => Err(BindError::Protocol("an answer to StartTLS without a result code")),
+    }
 }
 
 /// The `dnsHostName` that the server's rootDSE gives without a bind, in lower case. Proves nothing: the bind to the DC's
@@ -142,13 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         if tag != BIND_RESPONSE {
             return Err(BindError::Protocol("an answer that does not belong to a bind"));
         }
-        let mut parts = ber::children(&content);
-        let code = match parts.next() {
-            Some((ENUMERATED, code)) => ber::unsigned(code),
-            _ => None,
-        };
-        let text = parts.nth(1).map(|(_, text)| printable(text)).unwrap_or_default();
-        let token = parts.find(|(tag, _)| *tag == 0x87).map(|(_, token)| token.to_vec());
+        let token = ber::children(&content).find(|(tag, _)| *tag == 0x87).map(|(_, token)| token.to_vec());
+        let (code, text) = result(&content);
         match code {
             Some(SUCCESS) => Ok(None),
             Some(BIND_IN_PROGRESS) => Ok(Some(token.unwrap_or_default())),
@@ -202,17 +229,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
     }
 }
 
-/// Reads the server's offer (RFC 4752 3.1) and gives the answer that chooses privacy, with the longest frame that the
-/// server takes.
-fn choose_privacy(offer: &[u8]) -> Result<(Vec<u8>, u32), BindError> {
+/// The code and the words of an `LDAPResult` (RFC 4511 4.1.9).
+fn result(content: &[u8]) -> (Option<u32>, String) {
+    let mut parts = ber::children(content);
+    let code = match parts.next() {
+        Some((ENUMERATED, code)) => ber::unsigned(code),
+        _ => None,
+    };
+    (code, parts.nth(1).map(|(_, text)| printable(text)).unwrap_or_default())
+}
+
+/// Reads the server's offer (RFC 4752 3.1) and gives the answer that chooses privacy, or no layer inside a channel, with
+/// the longest frame that the server takes.
+fn choose_layer(offer: &[u8], protection: &Protection) -> Result<(Vec<u8>, u32), BindError> {
     let &[layers, a, b, c] = offer else {
         return Err(BindError::Protocol("the offer of security layers is not four bytes"));
     };
-    if layers & LAYER_PRIVACY == 0 {
-        return Err(BindError::Protocol("the server offers no sealing: it must allow LDAP signing and sealing"));
+    match protection {
+        Protection::Seal if layers & LAYER_PRIVACY == 0 => {
+            Err(BindError::Protocol("the server offers no sealing: it must allow LDAP signing and sealing"))
+        }
+        Protection::Seal => {
+            let ours = (MAX_FRAME as u32).to_be_bytes();
+            Ok((vec![LAYER_PRIVACY, ours[1], ours[2], ours[3]], u32::from_be_bytes([0, a, b, c])))
+        }
+        Protection::Channel(_) if layers & LAYER_NONE == 0 => {
+            Err(BindError::Protocol("the server wants sealing inside TLS, which has it already"))
+        }
+        // Without a layer the size is zero (RFC 4752 3.1).
+        Protection::Channel(_) => Ok((vec![LAYER_NONE, 0, 0, 0], 0)),
     }
-    let ours = (MAX_FRAME as u32).to_be_bytes();
-    Ok((vec![LAYER_PRIVACY, ours[1], ours[2], ours[3]], u32::from_be_bytes([0, a, b, c])))
 }
 
 /// The first value of the first attribute of a search entry, as a lower-case host name.
@@ -241,10 +287,47 @@ mod tests {
 
     #[test]
     fn privacy_is_chosen_or_nothing() {
-        let (reply, longest) = choose_privacy(&[7, 1, 0, 0]).unwrap();
+        let (reply, longest) = choose_layer(&[7, 1, 0, 0], &Protection::Seal).unwrap();
         assert_eq!((reply, longest), (vec![4, 0xff, 0xff, 0xff], 0x1_0000));
-        assert!(choose_privacy(&[3, 1, 0, 0]).is_err(), "integrity alone");
-        assert!(choose_privacy(&[7, 1, 0]).is_err(), "too short");
+        assert!(choose_layer(&[3, 1, 0, 0], &Protection::Seal).is_err(), "integrity alone");
+        assert!(choose_layer(&[7, 1, 0], &Protection::Seal).is_err(), "too short");
+    }
+
+    #[test]
+    fn inside_a_channel_there_is_no_layer() {
+        let channel = Protection::Channel(Vec::new());
+        assert_eq!(choose_layer(&[7, 1, 0, 0], &channel).unwrap(), (vec![1, 0, 0, 0], 0));
+        assert!(choose_layer(&[6, 1, 0, 0], &channel).is_err(), "it insists on one");
+    }
+
+    /// What [`start_tls`] makes of these bytes.
+    async fn start(answer: Vec<u8>) -> Result<Option<(u32, String)>, BindError> {
+        let (mut ours, mut theirs) = duplex(4096);
+        tokio::spawn(async move {
+            let mut asked = [0; 1024];
+            assert!(theirs.read(&mut asked).await.unwrap() > 0);
+            theirs.write_all(&answer).await.unwrap();
+        });
+        start_tls(&mut ours).await
+    }
+
+    fn extended(code: u32) -> Vec<u8> {
+        let result = [ber::integer(ENUMERATED, code), ber::element(OCTETS, b""), ber::element(OCTETS, b"words")];
+        let operation = ber::element(EXTENDED_RESPONSE, &result.concat());
+        ber::element(SEQUENCE, &[ber::integer(INTEGER, 1), operation].concat())
+    }
+
+    #[tokio::test]
+    async fn tls_is_granted_or_not() {
+        assert_eq!(start(extended(0)).await.unwrap(), None);
+        assert_eq!(start(extended(52)).await.unwrap(), Some((52, "words".into())));
+        assert!(start(entry(b"dc1")).await.is_err(), "an answer to something else");
+    }
+
+    #[tokio::test]
+    async fn bytes_ahead_of_tls_are_refused() {
+        let early = [extended(0), ber::element(SEQUENCE, b"injected")].concat();
+        assert!(matches!(start(early).await, Err(BindError::Protocol(text)) if text.contains("ahead of TLS")));
     }
 
     /// Serves one answer and reads what was asked.

@@ -64,6 +64,25 @@ pub(super) async fn pump(
     }
 }
 
+/// Carries bytes as they are between `plain` and a channel that is secure by itself, until either side ends.
+///
+/// # Errors
+/// When either side fails.
+pub(super) async fn relay(
+    plain: impl AsyncRead + AsyncWrite + Unpin,
+    channel: impl AsyncRead + AsyncWrite + Unpin,
+) -> io::Result<()> {
+    let (mut plain_in, mut plain_out) = tokio::io::split(plain);
+    let (mut wire_in, mut wire_out) = tokio::io::split(channel);
+    let ended = tokio::select! {
+        ended = tokio::io::copy(&mut plain_in, &mut wire_out) => ended,
+        ended = tokio::io::copy(&mut wire_in, &mut plain_out) => ended,
+    };
+    // The server is told where it still listens, and not waited for.
+    let _ = wire_out.shutdown().await;
+    ended.map(drop)
+}
+
 async fn sealing<L: Layer>(
     layer: &Mutex<L>,
     chunk: usize,

@@ -85,7 +85,7 @@ async fn directory(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> LdapDi
     let (near, far) = duplex(1 << 16);
     tokio::spawn(serve(far, answer));
     let server = Server { host: "dc1.example.com".into(), addr: nobody };
-    directory.link.adopt(Connection::start(server, Nothing, 1000, near).await.unwrap());
+    directory.link.adopt(Connection::sealed(server, Nothing, 1000, near).await.unwrap());
     directory
 }
 
