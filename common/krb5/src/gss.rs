@@ -462,14 +462,18 @@ mod tests {
     #[test]
     fn a_missing_ccache_is_no_ticket() {
         let error =
-            Initiator::start(&source("FILE:/nonexistent/ccache"), "ldap/dc.example.com@EXAMPLE.COM", Protection::Seal).unwrap_err();
+            Initiator::start(&source("FILE:/nonexistent/ccache"), "ldap/dc.example.com@EXAMPLE.COM", Protection::Seal)
+                .unwrap_err();
         assert_eq!(error.kind, ErrorKind::NoTicket);
         assert!(error.to_string().contains("/nonexistent/ccache"), "{error}");
     }
 
     #[test]
     fn a_nul_byte_is_refused() {
-        assert_eq!(Initiator::start(&source("FILE:/a\0b"), "ldap/x@Y", Protection::Seal).unwrap_err().kind, ErrorKind::Other);
+        assert_eq!(
+            Initiator::start(&source("FILE:/a\0b"), "ldap/x@Y", Protection::Seal).unwrap_err().kind,
+            ErrorKind::Other
+        );
     }
 
     #[test]

@@ -70,21 +70,45 @@ const PROGRAMS: [(&str, &str); 3] = [
     ("limiting-proxy.py", include_str!("../data/limiting-proxy.py")),
 ];
 
+/// Ends Samba and starts it again with options in the place of smb.conf's (`"tls priority=NORMAL"`), or as smb.conf says
+/// where there are none. Waits until DNS, LDAP and Kerberos answer.
+///
+/// # Errors
+/// When it does not end or does not answer; the message has its log.
+pub fn restart(node: &Node, options: &[&str]) -> Result<()> {
+    node.stop("samba")?;
+    // Its processes end one after the other, and the new ones want the same ports.
+    let script = r"for step in $(seq 250); do ss -Hltn | grep -qE ' 10\.53\.0\.10:(88|389|636|53) ' || exit 0; sleep 0.02; done; exit 1";
+    if !node.sh(script, &[])?.ok() {
+        return Err(Error::new("Samba was ended and still listens"));
+    }
+    samba(node, options)
+}
+
+/// Starts Samba where it does not run, and waits until it answers.
+fn samba(node: &Node, options: &[&str]) -> Result<()> {
+    if !node.is_running("samba")? {
+        node.put_file("/etc/resolv.conf", format!("nameserver {ADDRESS}\nsearch {DNS_DOMAIN}\n"), 0o644)?;
+        node.sh("mkdir -p /run/samba", &[])?.text()?;
+        let options: Vec<String> = options.iter().map(|option| format!("--option={option}")).collect();
+        let mut words = vec!["samba", "--foreground", "--no-process-group", "--debug-stdout"];
+        words.extend(options.iter().map(String::as_str));
+        node.start("samba", &words)?;
+    }
+    let ready = node.run(&["/usr/bin/python3", "/usr/share/lab/dc-ready.py", ADDRESS])?;
+    if ready.ok() {
+        return Ok(());
+    }
+    let log = node.log("samba").unwrap_or_default();
+    Err(Error::new(format!("the domain controller does not answer: {}\n{log}", ready.describe())))
+}
+
 /// Starts Samba and the limiting proxy, and waits until DNS, LDAP and Kerberos answer.
 pub(crate) fn start(node: &Node) -> Result<()> {
     for (name, content) in PROGRAMS {
         node.put_file(&format!("/usr/share/lab/{name}"), content, 0o644)?;
     }
-    if !node.is_running("samba")? {
-        node.put_file("/etc/resolv.conf", format!("nameserver {ADDRESS}\nsearch {DNS_DOMAIN}\n"), 0o644)?;
-        node.sh("mkdir -p /run/samba", &[])?.text()?;
-        node.start("samba", &["samba", "--foreground", "--no-process-group", "--debug-stdout"])?;
-    }
-    let ready = node.run(&["/usr/bin/python3", "/usr/share/lab/dc-ready.py", ADDRESS])?;
-    if !ready.ok() {
-        let log = node.log("samba").unwrap_or_default();
-        return Err(Error::new(format!("the domain controller does not answer: {}\n{log}", ready.describe())));
-    }
+    samba(node, &[])?;
     if node.is_running("limiting-proxy")? {
         return Ok(());
     }

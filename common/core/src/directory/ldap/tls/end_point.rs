@@ -35,8 +35,7 @@ fn hash_function(certificate: &[u8]) -> Option<&'static digest::Algorithm> {
     let oid = object_id(parts.next())?;
     match (oid.strip_prefix(PKCS1), oid.strip_prefix(ECDSA)) {
         (Some([10]), _) => pss(parts.next()?.1),
-        (Some([4 | 5]), _) | (_, Some([1])) => Some(&digest::SHA256),
-        (Some([11]), _) | (_, Some([3, 2])) => Some(&digest::SHA256),
+        (Some([4 | 5 | 11]), _) | (_, Some([1] | [3, 2])) => Some(&digest::SHA256),
         (Some([12]), _) | (_, Some([3, 3])) => Some(&digest::SHA384),
         (Some([13]), _) | (_, Some([3, 4])) => Some(&digest::SHA512),
         _ => None,

@@ -68,7 +68,7 @@ impl Trust {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::NoName(host.to_owned()))?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let stream =
-            connector.connect(name, stream).await.map_err(|error| TlsError::refused(error, host, &self.file))?;
+            connector.connect(name, stream).await.map_err(|error| TlsError::refused(&error, host, &self.file))?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let binding = certificate.and_then(|certificate| end_point::binding(certificate)).ok_or(TlsError::NoBinding)?;
         Ok((stream, binding))

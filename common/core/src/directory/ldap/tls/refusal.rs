@@ -44,7 +44,7 @@ pub(in super::super) enum TlsError {
 
 impl TlsError {
     /// Words for a handshake with `host` that failed, where `file` holds the authorities that were trusted.
-    pub(super) fn refused(error: io::Error, host: &str, file: &Path) -> Self {
+    pub(super) fn refused(error: &io::Error, host: &str, file: &Path) -> Self {
         let text = match error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>()) {
             Some(Tls::InvalidCertificate(wrong)) => certificate(wrong, host, file),
             Some(tls) => protocol(tls),
@@ -75,9 +75,15 @@ fn certificate(wrong: &CertificateError, host: &str, file: &Path) -> String {
             "the certificate of {host} comes from an authority that is not in {file}: put the authority's certificate \
              into a file and name that with tls_ca"
         ),
-        CertificateError::NotValidForName => format!("the certificate is not for {host}{}", RENAME),
+        CertificateError::NotValidForName => format!("the certificate is not for {host}{RENAME}"),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names = if presented.is_empty() { "no name at all".into() } else { presented.join(", ") };
+            let plain = |name: &String| {
+                // rustls gives `DnsName("dc1.example")`.
+                let inner = name.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")"));
+                inner.unwrap_or(name).to_owned()
+            };
+            let names: Vec<_> = presented.iter().map(plain).collect();
+            let names = if names.is_empty() { "no name at all".into() } else { names.join(", ") };
             format!("the certificate is for {}, not for {host}{RENAME}", printable(&names))
         }
         CertificateError::BadSignature => {
@@ -106,9 +112,11 @@ fn protocol(error: &Tls) -> String {
         Tls::AlertReceived(AlertDescription::ProtocolVersion)
         | Tls::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => "it speaks no TLS 1.2 or later: enable TLS 1.2 on the domain controllers (Entra Domain Services: security \
+        ) => {
+            "it speaks no TLS 1.2 or later: enable TLS 1.2 on the domain controllers (Entra Domain Services: security \
               settings, \"TLS 1.2 only mode\")"
-            .into(),
+                .into()
+        }
         Tls::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity)
         | Tls::PeerIncompatible(_) => format!(
             "it has no cipher suite, curve or signature in common with this host ({}): enable ECDHE with AES-GCM on \
@@ -130,7 +138,7 @@ mod tests {
     use super::*;
 
     fn said(error: Tls) -> String {
-        TlsError::refused(io::Error::new(io::ErrorKind::InvalidData, error), "dc1.d.example", Path::new("/ca.pem"))
+        TlsError::refused(&io::Error::new(io::ErrorKind::InvalidData, error), "dc1.d.example", Path::new("/ca.pem"))
             .to_string()
     }
 
@@ -146,13 +154,13 @@ mod tests {
         ] {
             assert!(text.contains(cause) && text.contains(remedy), "{text}");
         }
-        let closed = TlsError::refused(io::ErrorKind::UnexpectedEof.into(), "dc1", Path::new("/ca.pem")).to_string();
+        let closed = TlsError::refused(&io::ErrorKind::UnexpectedEof.into(), "dc1", Path::new("/ca.pem")).to_string();
         assert!(closed.contains("no certificate") && closed.contains("\"seal\""), "{closed}");
     }
 
     #[test]
     fn names_in_a_certificate_do_no_harm_in_a_log() {
-        let presented = vec!["evil\n.example".to_owned()];
+        let presented = vec!["DnsName(\"evil\n.example\")".to_owned()];
         let name = rustls::pki_types::ServerName::try_from("dc1.d.example").unwrap();
         let text =
             said(Tls::InvalidCertificate(CertificateError::NotValidForNameContext { expected: name, presented }));

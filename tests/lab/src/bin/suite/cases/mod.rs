@@ -27,6 +27,7 @@ mod ssh_keys;
 mod states;
 mod surroundings;
 mod sysusers;
+mod tls;
 
 use crate::Case;
 
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Case> {
         local_wins::CASES,
         input::CASES,
         surroundings::CASES,
+        tls::CASES,
         outage::CASES,
         offline::CASES,
         password::CASES,
