@@ -14,6 +14,7 @@ pub mod directory;
 pub mod discovery;
 mod error;
 pub mod idmap;
+mod local;
 pub mod lookup;
 pub mod store;
 pub mod types;

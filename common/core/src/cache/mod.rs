@@ -6,13 +6,13 @@
 //! | [`records`] | answers as the words of a record |
 //! | [`append_log`] | the append-only log and its index |
 //! | [`region`] | the file, allocated and mapped |
-//! | [`local`] | who is local and never published |
+//!
+//! Who is local ([`crate::local`]) is never published.
 //!
 //! The map is a copy of what the daemon could say at once: it may be missing, full or replaced at any time, and nobody
 //! loses more than speed.
 
 pub mod append_log;
-mod local;
 pub mod records;
 #[allow(unsafe_code)] // FFI edge: posix_fallocate, mmap and the mapped memory as words.
 mod region;
@@ -29,9 +29,9 @@ pub use append_log::Now;
 pub use entra_wire::cache_map::Key;
 pub use words::MemoryMut;
 
+use crate::local::LocalAccounts;
 use crate::types::{GroupRecord, UserRecord, fold};
 use append_log::{Full, Geometry, Identity, Log};
-use local::LocalAccounts;
 use records::Record;
 use region::Region;
 
@@ -121,8 +121,13 @@ impl SharedCache {
             log.tick(now);
         }
         if state.local.changed() {
-            state.local = LocalAccounts::read(&self.settings.passwd, &self.settings.group);
-            self.empty(&mut state);
+            let fresh = LocalAccounts::read(&self.settings.passwd, &self.settings.group);
+            // While a file cannot be read nothing is published, and there is nothing to empty each second.
+            let was_read = state.local.fault().is_none() || fresh.fault().is_none();
+            state.local = fresh;
+            if was_read {
+                self.empty(&mut state);
+            }
         }
         state.punch_old();
         if state.log.is_none() && now.tick >= state.not_before {

@@ -97,11 +97,12 @@ pub trait Directory: Send + Sync {
     /// [`Error::Protocol`] where the object with this DN is gone or has another SID.
     async fn token_groups(&self, dn: &str, sid: &Sid) -> Result<Vec<Sid>, Error>;
 
-    /// Users and groups with these SIDs, in batched searches. Unknown SIDs are left out.
-    async fn by_sids(&self, sids: &[Sid]) -> Result<Vec<Entry>, Error>;
+    /// Groups with these SIDs, in batched searches. Unknown SIDs, and those of others, are left out.
+    async fn groups_by_sids(&self, sids: &[Sid]) -> Result<Vec<GroupEntry>, Error>;
 
     /// Direct members of the group with this DN that are users or groups, read by range retrieval
-    /// (MS-ADTS 3.1.1.3.1.3.3) and resolved in batches.
+    /// (MS-ADTS 3.1.1.3.1.3.3) and resolved in batches. Only what names them is filled in: SID, DN, sAMAccountName, the
+    /// UPN where the domain's users go by it, POSIX ids where they count, and the primary group.
     /// [`Error::Protocol`] where the object with this DN is gone or has another SID.
     async fn members(&self, dn: &str, sid: &Sid) -> Result<Vec<Entry>, Error>;
 

@@ -70,11 +70,6 @@ impl<K: Eq + Hash, V> Pilot<K, V> {
     pub(super) fn land(self, result: Result<V, Error>) {
         let _ = self.answer.send(Some(result));
     }
-
-    /// The key that this flight answers.
-    pub(super) fn key(&self) -> &K {
-        &self.key
-    }
 }
 
 impl<K: Eq + Hash, V> Drop for Pilot<K, V> {

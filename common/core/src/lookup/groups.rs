@@ -1,16 +1,19 @@
 //! Groups: what the algorithm needs to know of them, and the batched search for the names behind tokenGroups.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use tokio::task::JoinSet;
 
 use crate::Error;
 use crate::config::PrimaryGroup;
-use crate::control::Source;
 use crate::store::{IdentityStore, Stored};
-use crate::types::{Entry, GroupRecord, NameForm, Sid, UserRecord, fold};
+use crate::types::{GroupRecord, NameForm, Sid, UserRecord, fold};
 
+use super::flight::Pilot;
 use super::known::{KnownNames, only};
 use super::resolve::{Subject, Work};
-use super::shelf::Shelf;
+use super::shelf::{Found, Shelf};
 use super::users::one_of;
 use super::writes::Write;
 use super::{Freshness, Lookup, Query};
@@ -88,6 +91,15 @@ impl Subject for GroupRecord {
     }
 }
 
+/// Groups whose names are asked for at once.
+const BATCH: usize = 240;
+/// Of those, batches that are on their way at once.
+const BATCHES: usize = 2;
+
+type GroupPilot = Pilot<Query, Found<GroupRecord>>;
+/// What was asked for, and what came.
+type Batch = (Vec<Sid>, Result<Vec<Arc<GroupRecord>>, Error>);
+
 /// The group of a user's own name and id (`primary_group = "user-private"`).
 async fn private_group(lookup: &Arc<Lookup>, query: &Query) -> Result<Option<GroupRecord>, Error> {
     let Some(answer) = lookup.resolve::<UserRecord>(query.clone(), Freshness::Cached).await? else { return Ok(None) };
@@ -108,10 +120,10 @@ async fn private_group(lookup: &Arc<Lookup>, query: &Query) -> Result<Option<Gro
 }
 
 impl Lookup {
-    /// Starts one batched search for the names of all groups among `sids` that are not known yet. Whoever asks for
-    /// one of them meanwhile waits for this search instead of sending another.
+    /// Starts the search for the names of all groups among `sids` that are not known yet, in few batches. Whoever asks
+    /// for one of them meanwhile waits for its batch instead of searching, too.
     pub(super) fn prefetch_groups(self: &Arc<Self>, sids: &[Sid]) {
-        let mut pilots = Vec::new();
+        let mut pilots = HashMap::new();
         for sid in sids {
             let query = Query::Sid(sid.clone());
             if self.groups.get(&query).is_some()
@@ -120,44 +132,65 @@ impl Lookup {
                 continue;
             }
             match self.groups.flights.lead(query) {
-                Ok(Ok((pilot, _))) => pilots.push(pilot),
+                Ok(Ok((pilot, _))) => drop(pilots.insert(sid.clone(), pilot)),
                 Ok(Err(_)) => {}
                 Err(_) => break,
             }
         }
-        if pilots.is_empty() {
-            return;
+        if !pilots.is_empty() {
+            tokio::spawn(Arc::clone(self).name_groups(pilots));
         }
-        let lookup = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut wanted: Vec<Sid> = Vec::new();
-            let mut left = Vec::new();
-            for pilot in pilots {
-                // The disk may know it: a restart does not make 150 names be asked for again.
-                match lookup.cached::<GroupRecord>(pilot.key()).await {
-                    Some(answer) if answer.source == Source::Cache => pilot.land(Ok(Some(answer.value))),
-                    _ => {
-                        if let Query::Sid(sid) = pilot.key() {
-                            wanted.push(sid.clone());
-                        }
-                        left.push(pilot);
-                    }
-                }
+    }
+
+    /// Lands these flights: from the disk those that it knows (a restart does not make 150 names be asked for again), then
+    /// from the directory, the lowest SIDs first, because `id` asks in the order of the gids.
+    async fn name_groups(self: Arc<Self>, mut pilots: HashMap<Sid, GroupPilot>) {
+        let mut wanted: Vec<Sid> = pilots.keys().cloned().collect();
+        wanted.sort_unstable();
+        for (group, fetched) in self.stored_groups_of(wanted.clone()).await {
+            if self.is_fresh(fetched, self.now())
+                && let Some(pilot) = pilots.remove(&group.sid)
+            {
+                pilot.land(Ok(Some(group)));
             }
-            let found = lookup.groups_by_sids(&wanted).await;
-            for pilot in left {
-                let answer = match &found {
-                    Ok(groups) => {
-                        Ok(groups.iter().find(|group| Query::Sid(group.sid.clone()) == *pilot.key()).cloned())
-                    }
-                    Err(error) => Err(error.clone()),
-                };
+        }
+        wanted.retain(|sid| pilots.contains_key(sid));
+        let mut batches = wanted.chunks(BATCH);
+        let mut asking: JoinSet<Batch> = JoinSet::new();
+        loop {
+            while asking.len() < BATCHES
+                && let Some(sids) = batches.next()
+            {
+                let (lookup, sids) = (Arc::clone(&self), sids.to_vec());
+                asking.spawn(async move {
+                    let found = lookup.groups_by_sids(&sids).await;
+                    (sids, found)
+                });
+            }
+            let Some(batch) = asking.join_next().await else { return };
+            let Ok((sids, found)) = batch else { continue };
+            let groups: Result<HashMap<Sid, Arc<GroupRecord>>, Error> =
+                found.map(|groups| groups.into_iter().map(|group| (group.sid.clone(), group)).collect());
+            for sid in sids {
+                let Some(pilot) = pilots.remove(&sid) else { continue };
+                let answer = groups.as_ref().map(|groups| groups.get(&sid).cloned()).map_err(Clone::clone);
                 if let Ok(None) = &answer {
-                    lookup.set_absent::<GroupRecord>(pilot.key().clone());
+                    self.set_absent::<GroupRecord>(Query::Sid(sid));
                 }
                 pilot.land(answer);
             }
+        }
+    }
+
+    /// These groups as the disk has them, in memory from now on.
+    async fn stored_groups_of(&self, sids: Vec<Sid>) -> Vec<(Arc<GroupRecord>, u64)> {
+        let stored = self.with_store(move |store| store.groups_by_sids(&sids)).await;
+        let stored = stored.unwrap_or_else(|error| {
+            log::warn!("the store could not be read, the directory is asked: {error}");
+            Vec::new()
         });
+        let dated = stored.into_iter().map(|stored| (Arc::new(stored.value), stored.fetched));
+        dated.inspect(|(group, fetched)| self.groups.put_older(group.keys(self), group, *fetched)).collect()
     }
 
     /// Groups by SID, in one batched search per domain, remembered.
@@ -169,12 +202,10 @@ impl Lookup {
             if own.is_empty() {
                 continue;
             }
-            for entry in domain.directory.by_sids(&own).await? {
-                if let Entry::Group(entry) = entry {
-                    groups.extend(self.mint_group(domain, &info, *entry).map(|group| self.remember(group)));
-                }
-            }
+            let found = domain.directory.groups_by_sids(&own).await?;
+            groups.extend(found.into_iter().filter_map(|entry| self.mint_group(domain, &info, entry)).map(Arc::new));
         }
+        self.remember_groups(&groups);
         Ok(groups)
     }
 }

@@ -66,28 +66,20 @@ impl Subject for MemberList {
                 group = moved.value;
                 entries = domain.directory.members(&group.dn, &group.sid).await;
             }
-            let mut users = Vec::new();
-            let mut members = Vec::new();
-            for entry in entries? {
-                match entry {
-                    Entry::User(entry) => users.extend(lookup.mint_user(domain, &info, *entry).map(Arc::new)),
-                    Entry::Group(entry) => {
-                        members.extend(lookup.mint_group(domain, &info, *entry).map(|group| Member {
-                            sid: group.sid,
-                            name: group.name,
-                            is_group: true,
-                        }));
-                    }
-                }
-            }
-            members.extend(users.iter().map(|user| Member {
-                sid: user.sid.clone(),
-                name: user.name.clone(),
-                is_group: false,
-            }));
-            // What came along is worth keeping on disk; memory keeps whom somebody asks for.
-            lookup.writes.push(Write::Users(users, lookup.now()));
-            Ok(Some(Self { group: group.sid.clone(), members }))
+            // These entries name their accounts and say no more of them: nobody else is answered from them.
+            let members = entries?.into_iter().filter_map(|entry| match entry {
+                Entry::User(entry) => lookup.mint_user(domain, &info, *entry).map(|user| Member {
+                    sid: user.sid,
+                    name: user.name,
+                    is_group: false,
+                }),
+                Entry::Group(entry) => lookup.mint_group(domain, &info, *entry).map(|group| Member {
+                    sid: group.sid,
+                    name: group.name,
+                    is_group: true,
+                }),
+            });
+            Ok(Some(Self { group: group.sid.clone(), members: members.collect() }))
         })
     }
 

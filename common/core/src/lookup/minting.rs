@@ -1,17 +1,16 @@
 //! From what the directory says to what the host sees: ids mapped, names chosen, local names left alone.
 
+use std::sync::{Arc, PoisonError};
+
 use entra_wire::guard::name_may_be_ours;
-use entra_wire::local;
 
 use crate::Error;
 use crate::config::{Domain, IdMapping, PrimaryGroup, TemplateValues, UsernameFormat, expand};
 use crate::directory::DomainInfo;
+use crate::local::LocalAccounts;
 use crate::types::{GroupEntry, GroupRecord, UserEntry, UserRecord, fold};
 
 use super::{DomainContext, Lookup};
-
-/// groupType: a security group (MS-ADTS 2.2.12).
-const SECURITY_GROUP: i32 = i32::MIN;
 
 impl Lookup {
     /// The record of a user; `None` where it has no id in our ranges, or its name is a local one or cannot stand in
@@ -29,7 +28,7 @@ impl Lookup {
             }
         };
         let name = user_name(config, info, &entry.sam, entry.upn.as_deref());
-        if !fits_a_line(&name) || local::has_name(&self.settings.passwd, name.as_bytes()) {
+        if !fits_a_line(&name) || self.local().has_user(&name) {
             log::debug!("user {:?} of {} is hidden: its name is local or fits no passwd line", entry.sam, config.name);
             return None;
         }
@@ -64,7 +63,7 @@ impl Lookup {
         entry: GroupEntry,
     ) -> Option<GroupRecord> {
         let config = &domain.config;
-        if entry.group_type & SECURITY_GROUP == 0 {
+        if entry.group_type & GroupEntry::SECURITY == 0 {
             return None;
         }
         let sid = entry.sid?;
@@ -97,25 +96,31 @@ impl Lookup {
 
     /// Whether a short group name belongs to this host: in `/etc/group`, or on the list of reserved names.
     pub(super) fn is_reserved_group(&self, folded: &str) -> bool {
-        self.settings.reserved_groups.iter().any(|name| name == folded)
-            || local::has_name(&self.settings.group, folded.as_bytes())
+        self.settings.reserved_groups.iter().any(|name| name == folded) || self.local().has_group(folded)
     }
 
-    /// Whether the local files can be read. Without them nobody can tell which names are the host's: that is no
+    /// Reads the local files again where they changed, and says whether that was possible. Without them nobody can tell which names are the host's: that is no
     /// reason to call a user unknown.
     ///
     /// # Errors
     /// [`Error::Io`] that names the file.
     pub(super) fn local_files(&self) -> Result<(), Error> {
-        for path in [&self.settings.passwd, &self.settings.group] {
-            std::fs::File::open(path).map_err(|error| Error::Io(format!("{}: {error}", path.display())))?;
+        let mut local = self.local();
+        if local.changed() {
+            local = Arc::new(LocalAccounts::read(&self.settings.passwd, &self.settings.group));
+            *self.local.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&local);
         }
-        Ok(())
+        local.fault().map_or(Ok(()), |fault| Err(Error::Io(fault.to_owned())))
+    }
+
+    /// The local accounts as of the last [`Lookup::local_files`], which every lookup begins with.
+    fn local(&self) -> Arc<LocalAccounts> {
+        Arc::clone(&self.local.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether a user name belongs to this host.
     pub(super) fn is_local_user(&self, name: &str) -> bool {
-        name == "root" || local::has_name(&self.settings.passwd, name.as_bytes())
+        name == "root" || self.local().has_user(name)
     }
 }
 

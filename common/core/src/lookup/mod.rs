@@ -32,6 +32,7 @@ use crate::config;
 use crate::control::{CacheStats, Source};
 use crate::directory::{Directory, DomainInfo, Health};
 use crate::idmap::IdMapper;
+use crate::local::LocalAccounts;
 use crate::store::IdentityStore;
 use crate::types::{GroupRecord, Sid, UserRecord, fold};
 
@@ -156,6 +157,7 @@ pub struct Lookup {
     memberships: Shelf<Memberships>,
     members: Shelf<MemberList>,
     published: OnceLock<SharedCache>,
+    local: RwLock<Arc<LocalAccounts>>,
 }
 
 impl Lookup {
@@ -181,6 +183,7 @@ impl Lookup {
                 domain.set_info(known);
             }
         }
+        let local = RwLock::new(Arc::new(LocalAccounts::read(&settings.passwd, &settings.group)));
         Ok(Arc::new(Self {
             domains,
             mapper,
@@ -195,6 +198,7 @@ impl Lookup {
             memberships: Shelf::new(),
             members: Shelf::new(),
             published: OnceLock::new(),
+            local,
         }))
     }
 

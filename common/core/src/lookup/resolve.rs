@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::Error;
 use crate::control::Source;
 use crate::store::{IdentityStore, Stored};
+use crate::types::GroupRecord;
 
 use super::known::KnownNames;
 use super::shelf::{Dated, Found, Shelf};
@@ -110,7 +111,7 @@ impl Lookup {
     }
 
     /// Within its life. A time in the future is no age: the clock was wrong when it was written.
-    fn is_fresh(&self, fetched: u64, now: u64) -> bool {
+    pub(super) fn is_fresh(&self, fetched: u64, now: u64) -> bool {
         self.is_within(fetched, now, 1)
     }
 
@@ -137,6 +138,18 @@ impl Lookup {
         T::show(&value, now, self);
         self.writes.push(T::write(&value, now));
         value
+    }
+
+    /// The same for many groups at once.
+    pub(super) fn remember_groups(&self, groups: &[Arc<GroupRecord>]) {
+        let now = self.now();
+        for group in groups {
+            self.groups.put(group.keys(self), group, now);
+            Subject::show(group, now, self);
+        }
+        if !groups.is_empty() {
+            self.writes.push(Write::Groups(groups.to_vec(), now));
+        }
     }
 
     /// What memory or disk hold. `implied`: see [`KnownNames::implied`].

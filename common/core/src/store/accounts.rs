@@ -137,6 +137,17 @@ impl IdentityStore {
         Ok(self.records(sql::GROUP_BY_SID, [sid.to_bytes()])?.pop())
     }
 
+    /// The groups with these SIDs, as far as they are known.
+    pub fn groups_by_sids(&self, sids: &[Sid]) -> Result<Vec<Stored<GroupRecord>>, Error> {
+        self.read(|connection| {
+            let mut found = Vec::new();
+            for sid in sids {
+                found.extend(records(connection, sql::GROUP_BY_SID, [sid.to_bytes()])?);
+            }
+            Ok(found)
+        })
+    }
+
     /// At most `limit` groups of a domain by canonical name, those behind `after_name` (`None`: from the first).
     pub fn groups_page(
         &self,

@@ -101,6 +101,21 @@ fn filetime(unix: u64) -> i64 {
     i64::try_from(unix).unwrap_or(i64::MAX).saturating_add(11_644_473_600).saturating_mul(10_000_000)
 }
 
+impl Entry {
+    /// distinguishedName
+    pub fn dn(&self) -> &str {
+        match self {
+            Self::User(user) => &user.dn,
+            Self::Group(group) => &group.dn,
+        }
+    }
+}
+
+impl GroupEntry {
+    /// groupType: a security group (MS-ADTS 2.2.12).
+    pub const SECURITY: i32 = i32::MIN;
+}
+
 /// A group object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupEntry {

@@ -173,11 +173,11 @@ impl Directory for FakeDirectory {
         Ok(groups)
     }
 
-    async fn by_sids(&self, sids: &[Sid]) -> Result<Vec<Entry>, Error> {
+    async fn groups_by_sids(&self, sids: &[Sid]) -> Result<Vec<GroupEntry>, Error> {
         self.search().await?;
         let groups = self.groups.lock().unwrap();
         let wanted = groups.iter().filter(|group| group.sid.as_ref().is_some_and(|sid| sids.contains(sid)));
-        Ok(wanted.map(|group| Entry::Group(Box::new(group.clone()))).collect())
+        Ok(wanted.cloned().collect())
     }
 
     async fn members(&self, dn: &str, _: &Sid) -> Result<Vec<Entry>, Error> {

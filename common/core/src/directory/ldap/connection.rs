@@ -23,6 +23,9 @@ const WORN: u32 = 10_000;
 const CONCURRENT: usize = 32;
 /// Entries per page (RFC 2696); AD's own limit for unpaged results and pages alike is 1,000 (MaxPageSize).
 const PAGE: i32 = 1000;
+/// Result codes (RFC 4511 A.2) that come with an answer.
+const SIZE_LIMIT_EXCEEDED: u32 = 4;
+const NO_SUCH_OBJECT: u32 = 32;
 
 /// One search, complete enough to be sent again on another connection.
 #[derive(Clone, Debug)]
@@ -50,6 +53,8 @@ pub(super) struct Found {
     pub(super) cookie: Vec<u8>,
     /// The base of the search does not exist.
     pub(super) no_such_base: bool,
+    /// There are more entries than the server gives at once without pages: these are some of them.
+    pub(super) cut: bool,
 }
 
 /// A connection in use. Dropping the last reference ends it.
@@ -157,9 +162,14 @@ impl Connection {
         let answer = answer.map_err(|error| self.failure(error))?;
         self.heard.store(self.born.elapsed().as_micros() as u64, Ordering::Release);
         let ldap3::SearchResult(entries, result) = answer;
-        let no_such_base = self.judge(result.rc, &result.text)?;
+        self.judge(result.rc, &result.text)?;
         let entries = entries.into_iter().filter_map(Raw::parse).collect();
-        Ok(Found { entries, cookie: cookie(&result.ctrls), no_such_base })
+        Ok(Found {
+            entries,
+            cookie: cookie(&result.ctrls),
+            no_such_base: result.rc == NO_SUCH_OBJECT,
+            cut: result.rc == SIZE_LIMIT_EXCEEDED,
+        })
     }
 
     fn failure(&self, error: LdapError) -> Failure {
@@ -172,13 +182,11 @@ impl Connection {
         }
     }
 
-    /// Sorts result codes (RFC 4511 A). Gives whether the base does not exist.
-    fn judge(&self, code: u32, text: &str) -> Result<bool, Failure> {
+    /// Sorts result codes (RFC 4511 A).
+    fn judge(&self, code: u32, text: &str) -> Result<(), Failure> {
         let said = || format!("{} answered with result {code}: {}", self.server, text.trim_end_matches('\0'));
         match code {
-            0 => Ok(false),
-            // noSuchObject
-            32 => Ok(true),
+            0 | SIZE_LIMIT_EXCEEDED | NO_SUCH_OBJECT => Ok(()),
             // operationsError (AD: the bind is gone), protocolError after a restart, busy, unavailable
             1 | 51 | 52 => {
                 self.give_up();

@@ -24,6 +24,8 @@ pub(super) const USER: &[&str] = &[
 ];
 /// Attributes that make a [`GroupEntry`].
 pub(super) const GROUP: &[&str] = &["objectClass", "objectSid", "objectGUID", "sAMAccountName", "groupType"];
+/// Attributes that tell which account a member is, and no more. sAMAccountType stands for objectClass and groupType.
+pub(super) const MEMBER: &[&str] = &["sAMAccountName", "sAMAccountType", "objectSid", "primaryGroupID"];
 /// What the mapping `rfc2307` needs besides.
 pub(super) const POSIX: &[&str] = &["uidNumber", "gidNumber"];
 
@@ -88,6 +90,21 @@ impl Raw {
         }
         let person = class("user") && !class("computer");
         if person { self.user(extras).map(|user| Entry::User(Box::new(user))) } else { None }
+    }
+
+    /// The same for an entry that was read with [`MEMBER`], by sAMAccountType (MS-ADTS 2.2.17): of a user or group only
+    /// what names it is filled in.
+    pub(super) fn classify_member(&self, extras: Extras<'_>) -> Option<Entry> {
+        /// SAM_GROUP_OBJECT and SAM_ALIAS_OBJECT; one more than that where the group is none of security.
+        const GROUPS: [u32; 2] = [0x1000_0000, 0x2000_0000];
+        const NORMAL_USER: u32 = 0x3000_0000;
+        let kind: u32 = self.number("sAMAccountType")?;
+        if kind == NORMAL_USER {
+            return self.user(extras).map(|user| Entry::User(Box::new(user)));
+        }
+        GROUPS.contains(&(kind & !1)).then_some(())?;
+        let group_type = if kind & 1 == 0 { GroupEntry::SECURITY } else { 0 };
+        self.group(extras.posix).map(|group| Entry::Group(Box::new(GroupEntry { group_type, ..group })))
     }
 
     fn user(&self, extras: Extras<'_>) -> Option<UserEntry> {

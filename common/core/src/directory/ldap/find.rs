@@ -7,13 +7,14 @@ use ldap3::Scope;
 
 use super::connection::{Found, Query};
 use super::entry::{self, Raw};
+use super::members::batches;
 use super::{LdapDirectory, filter};
 use crate::Error;
 use crate::directory::{DomainInfo, Key};
 use crate::types::{Entry, GroupEntry, Sid, UserEntry, fold};
 
 /// SIDs per search: a server compares every entry that it finds with the whole filter, so larger ones cost more than they save.
-const SIDS: usize = 40;
+const SIDS: usize = 20;
 
 impl LdapDirectory {
     pub(super) async fn info(&self, deadline: Instant) -> Result<DomainInfo, Error> {
@@ -94,10 +95,17 @@ impl LdapDirectory {
         Ok(entry.values("tokenGroups").iter().filter_map(|value| Sid::from_bytes(value).ok()).collect())
     }
 
-    pub(super) async fn find_sids(&self, sids: &[Sid], deadline: Instant) -> Result<Vec<Entry>, Error> {
+    pub(super) async fn find_groups(&self, sids: &[Sid], deadline: Instant) -> Result<Vec<GroupEntry>, Error> {
         let mut seen = HashSet::new();
         let unique: Vec<_> = sids.iter().filter(|sid| seen.insert(*sid)).map(Sid::to_bytes).collect();
-        self.find_by("objectSid", &unique, SIDS, deadline).await
+        let wanted = batches("objectSid", &unique, SIDS);
+        let found =
+            self.search_all(wanted, &self.attributes_without_keys(entry::GROUP), Raw::classify, deadline).await?;
+        let groups = found.into_iter().filter_map(|entry| match entry {
+            Entry::Group(group) => Some(*group),
+            Entry::User(_) => None,
+        });
+        Ok(groups.collect())
     }
 
     /// One entry by its DN; `None` where it does not exist.
@@ -122,7 +130,11 @@ impl LdapDirectory {
 
     /// One search that gives fewer entries than a server limits (1,000).
     pub(super) async fn ask(&self, query: &Query<'_>, deadline: Instant) -> Result<Found, Error> {
-        self.link.search(query, None, deadline).await.map(|(_, found)| found)
+        let (_, found) = self.link.search(query, None, deadline).await?;
+        if found.cut {
+            return Err(Error::Protocol(format!("more entries match {} than the server gives at once", query.filter)));
+        }
+        Ok(found)
     }
 
     /// The same search below each base; what lies below two of them once.

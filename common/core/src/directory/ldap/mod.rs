@@ -84,6 +84,8 @@ pub struct LdapDirectory {
     subtrees: Subtrees,
     link: Arc<Link>,
     info: OnceLock<DomainInfo>,
+    /// About how many accounts there are; `None` inside where nobody may tell.
+    accounts: OnceLock<Option<u64>>,
     running: Running,
     lookup_deadline: Duration,
     bulk_deadline: Duration,
@@ -106,6 +108,7 @@ impl LdapDirectory {
             subtrees,
             link,
             info: OnceLock::new(),
+            accounts: OnceLock::new(),
             running: Running::default(),
             lookup_deadline,
             bulk_deadline,
@@ -136,9 +139,14 @@ impl LdapDirectory {
 
     /// These attributes, and those that the configuration asks for.
     fn attributes<'a>(&'a self, plain: &[&'a str]) -> Vec<&'a str> {
-        let extras = self.extras();
-        let posix: &[&str] = if extras.posix { entry::POSIX } else { &[] };
-        plain.iter().chain(posix).copied().chain(extras.ssh_keys.iter().map(String::as_str)).collect()
+        let keys = self.extras().ssh_keys.iter().map(String::as_str);
+        self.attributes_without_keys(plain).into_iter().chain(keys).collect()
+    }
+
+    /// The same for entries that are no users, or of which the name alone counts.
+    fn attributes_without_keys<'a>(&self, plain: &[&'a str]) -> Vec<&'a str> {
+        let posix: &[&str] = if self.extras().posix { entry::POSIX } else { &[] };
+        [plain, posix].concat()
     }
 }
 
@@ -168,8 +176,8 @@ impl Directory for LdapDirectory {
         self.read_token_groups(dn, sid, self.soon()).await
     }
 
-    async fn by_sids(&self, sids: &[Sid]) -> Result<Vec<Entry>, Error> {
-        self.find_sids(sids, self.later()).await
+    async fn groups_by_sids(&self, sids: &[Sid]) -> Result<Vec<GroupEntry>, Error> {
+        self.find_groups(sids, self.later()).await
     }
 
     async fn members(&self, dn: &str, sid: &Sid) -> Result<Vec<Entry>, Error> {

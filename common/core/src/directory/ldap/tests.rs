@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -214,6 +215,7 @@ fn person(dn: &str, rid: u32) -> Given {
         ("objectClass".to_owned(), vec![b"top".to_vec(), b"user".to_vec()]),
         ("objectSid".to_owned(), vec![sid(rid).to_bytes()]),
         ("sAMAccountName".to_owned(), vec![sam]),
+        ("sAMAccountType".to_owned(), vec![b"805306368".to_vec()]),
     ];
     (dn.to_owned(), attributes)
 }
@@ -237,16 +239,29 @@ fn known() -> Sid {
     "S-1-5-21-1-2-3-1103".parse().unwrap()
 }
 
-#[tokio::test]
-async fn members_in_ranges_are_all_read() {
-    const COUNT: usize = 3_700;
-    let dn = |index: usize| format!("CN=m{index},{ROOT}");
-    let directory = directory(move |asked| {
+/// DN of a member of the group that the tests below read.
+fn member_dn(index: usize) -> String {
+    format!("CN=m{index},{ROOT}")
+}
+
+/// A server with a group of `count` members, whose domain has given `rids` away, and which answers a search by `memberOf`
+/// so. Counts searches by DN.
+fn group_of(
+    count: usize,
+    rids: u64,
+    by_member_of: impl Fn() -> Answer + Send + 'static,
+) -> (impl Fn(&Asked) -> Answer + Send + 'static, Arc<AtomicUsize>) {
+    let by_dn = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&by_dn);
+    let answer = move |asked: &Asked| {
+        if asked.attribute == "rIDAvailablePool" {
+            return one(&asked.base, vec![("rIDAvailablePool", (0x3fff_ffff << 32 | rids).to_string().into_bytes())]);
+        }
         if let Some(range) = asked.attribute.strip_prefix("member") {
             let first = range.strip_prefix(";range=").map_or(0, |range| range.trim_end_matches("-*").parse().unwrap());
-            let end = COUNT.min(first + 1500);
-            let last = if end == COUNT { "*".to_owned() } else { (end - 1).to_string() };
-            let values = (first..end).map(|index| dn(index).into_bytes()).collect();
+            let end = count.min(first + 1500);
+            let last = if end == count { "*".to_owned() } else { (end - 1).to_string() };
+            let values = (first..end).map(|index| member_dn(index).into_bytes()).collect();
             let attributes = vec![
                 ("objectSid".to_owned(), vec![known().to_bytes()]),
                 ("member".to_owned(), vec![]),
@@ -254,6 +269,10 @@ async fn members_in_ranges_are_all_read() {
             ];
             return Answer::Entries(vec![("CN=g".into(), attributes)], 0, b"");
         }
+        if asked.filter.windows(8).any(|part| part == b"memberOf") {
+            return by_member_of();
+        }
+        counter.fetch_add(1, Ordering::SeqCst);
         // The batch is an "or" of comparisons with one DN each.
         let wanted = ber::children(&asked.filter).map(|(_, comparison)| {
             let (_, dn) = ber::children(comparison).nth(1).unwrap();
@@ -261,13 +280,41 @@ async fn members_in_ranges_are_all_read() {
         });
         let found = wanted.enumerate().map(|(index, dn)| person(dn, 1000 + index as u32));
         Answer::Entries(found.collect(), 0, b"")
-    })
-    .await;
+    };
+    (answer, by_dn)
+}
+
+async fn members_of(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> Vec<String> {
+    let directory = directory(answer).await;
     let members = directory.read_members("CN=g", &known(), Instant::now() + Duration::from_secs(120)).await.unwrap();
-    let mut names: Vec<_> = members.iter().map(user_name).collect();
+    let mut names: Vec<_> = members.iter().map(|member| user_name(member).to_owned()).collect();
     names.sort_unstable();
-    names.dedup();
-    assert_eq!((names.len(), members.len()), (COUNT, COUNT));
+    names
+}
+
+fn everybody(count: usize) -> Vec<String> {
+    let mut names: Vec<_> = (0..count).map(|index| format!("m{index}")).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn members_in_ranges_are_all_read() {
+    let (answer, _) = group_of(3_700, 100_000, || panic!("a large domain is not searched through for a small group"));
+    assert_eq!(members_of(answer).await, everybody(3_700));
+}
+
+#[tokio::test]
+async fn a_group_of_most_accounts_is_read_by_back_links_and_who_is_missing_there_by_dn() {
+    for (count, given, by_dns) in [(1_400, 1_400, 0), (1_400, 1_000, 27), (3_700, 3_690, 1)] {
+        let (answer, by_dn) = group_of(count, 5_000, move || {
+            let people = (0..given).map(|index| person(&member_dn(index).replace("CN=", "cn="), 1000 + index as u32));
+            // Too many to be given at once.
+            Answer::Entries(people.collect(), if given == 1_000 { 4 } else { 0 }, b"")
+        });
+        assert_eq!(members_of(answer).await, everybody(count), "{count}, {given}");
+        assert_eq!(by_dn.load(Ordering::SeqCst), by_dns, "searches by DN");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Who stands in `/etc/passwd` and `/etc/group`: what is local is never published, and when the files change, the map
-//! goes. So the modules need not look at the files for an answer from the map.
+//! Who stands in `/etc/passwd` and `/etc/group`, read once per version of the files: lookups hide what is local, and the
+//! shared cache never publishes it, so that the modules need not look at the files for an answer from the map.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ type Stamp = Option<(u64, u64, i64, i64, u64)>;
 
 /// The local names and ids, as they were when this was read.
 #[derive(Debug)]
-pub(super) struct LocalAccounts {
+pub(crate) struct LocalAccounts {
     files: [File; 2],
 }
 
@@ -22,39 +22,44 @@ pub(super) struct LocalAccounts {
 struct File {
     path: PathBuf,
     stamp: Stamp,
-    /// Without that, everybody counts as local.
-    is_read: bool,
+    /// Why it could not be read: everybody counts as local then.
+    fault: Option<String>,
     names: HashSet<String>,
     ids: HashSet<u32>,
 }
 
 impl LocalAccounts {
-    pub(super) fn read(passwd: &Path, group: &Path) -> Self {
+    pub(crate) fn read(passwd: &Path, group: &Path) -> Self {
         Self { files: [File::read(passwd), File::read(group)] }
     }
 
-    /// Whether a file is another one than the one that was read.
-    pub(super) fn changed(&self) -> bool {
-        self.files.iter().any(|file| stamp(&file.path) != file.stamp)
+    /// Whether a file is another one than the one that was read, or could not be read then.
+    pub(crate) fn changed(&self) -> bool {
+        self.files.iter().any(|file| file.fault.is_some() || stamp(&file.path) != file.stamp)
+    }
+
+    /// Why a file could not be read, with its path.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.files.iter().find_map(|file| file.fault.as_deref())
     }
 
     /// Whether a user of this folded name is local; everybody is where the file cannot be read.
-    pub(super) fn has_user(&self, name: &str) -> bool {
+    pub(crate) fn has_user(&self, name: &str) -> bool {
         self.files[0].has_name(name)
     }
 
     /// Whether a user of this uid is local.
-    pub(super) fn has_uid(&self, uid: u32) -> bool {
+    pub(crate) fn has_uid(&self, uid: u32) -> bool {
         self.files[0].has_id(uid)
     }
 
     /// Whether a group of this folded name is local.
-    pub(super) fn has_group(&self, name: &str) -> bool {
+    pub(crate) fn has_group(&self, name: &str) -> bool {
         self.files[1].has_name(name)
     }
 
     /// Whether a group of this gid is local.
-    pub(super) fn has_gid(&self, gid: u32) -> bool {
+    pub(crate) fn has_gid(&self, gid: u32) -> bool {
         self.files[1].has_id(gid)
     }
 }
@@ -69,15 +74,22 @@ impl File {
             ids.extend(id);
             false
         });
-        Self { path: path.to_owned(), stamp, is_read: read.is_some(), names, ids }
+        let fault = match read {
+            Some(()) => None,
+            None => Some(match std::fs::File::open(path) {
+                Err(error) => format!("{}: {error}", path.display()),
+                Ok(_) => format!("{} cannot be read", path.display()),
+            }),
+        };
+        Self { path: path.to_owned(), stamp, fault, names, ids }
     }
 
     fn has_name(&self, name: &str) -> bool {
-        !self.is_read || self.names.contains(&fold(name))
+        self.fault.is_some() || self.names.contains(&fold(name))
     }
 
     fn has_id(&self, id: u32) -> bool {
-        !self.is_read || self.ids.contains(&id)
+        self.fault.is_some() || self.ids.contains(&id)
     }
 }
 
