@@ -2,7 +2,7 @@
 
 use libnss::group::CGroup;
 
-use entra_wire::cache_map::{Key, Mapped, View};
+use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{ID_FLOOR, id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Group, Request};
 use entra_wire::ranges::Ranges;
@@ -10,7 +10,7 @@ use entra_wire::ranges::Ranges;
 use crate::buffer::Destination;
 use crate::daemon::{Deadline, ask};
 use crate::enumeration::{Next, Stream};
-use crate::local::{self, Names, refuse_local};
+use crate::local::{self, refuse_local};
 use crate::settings::Settings;
 use crate::shared;
 use crate::status::Failure;
@@ -24,7 +24,7 @@ pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CGroup>) -> Result<
     }
     let settings = Settings::current();
     let key = Key::GroupName(name);
-    if shared::ask(settings, |view, ranges| from_map(view, ranges, &key, into.reborrow()))?.is_some() {
+    if shared::ask(settings, |view, limits| from_map(view, limits, &key, into.reborrow()))?.is_some() {
         return Ok(());
     }
     let mut body = Vec::new();
@@ -42,11 +42,11 @@ pub(crate) fn by_gid(gid: u32, mut into: Destination<'_, CGroup>) -> Result<(), 
         return Err(Failure::NotFound);
     }
     let settings = Settings::current();
-    let given = shared::ask(settings, |view, ranges| {
-        if !id_may_be_ours(gid, ranges) || !view.serves_id(gid) {
+    let given = shared::ask(settings, |view, limits| {
+        if !id_may_be_ours(gid, &limits.ranges) || !view.serves_id(gid) {
             return Err(Failure::NotFound);
         }
-        from_map(view, ranges, &Key::Gid(gid), into.reborrow())
+        from_map(view, limits, &Key::Gid(gid), into.reborrow())
     })?;
     if given.is_some() {
         return Ok(());
@@ -86,35 +86,47 @@ pub(crate) fn rewind() -> Result<(), Failure> {
 }
 
 /// The group that the shared cache has by this key: by name only with all of its members, by gid with those that are
-/// known. Local names are not among them: the daemon leaves them out, and withdraws the cache when that changes.
+/// known. Judged as strictly as what comes from the socket, where what an honest daemon would not have published is
+/// asked for.
 fn from_map(
     view: &View<'_, Mapped>,
-    ranges: &Ranges,
+    limits: &Limits,
     key: &Key<'_>,
     into: Destination<'_, CGroup>,
 ) -> Result<Option<()>, Failure> {
+    let (users, groups) = (&limits.local.users, &limits.local.groups);
+    // The name that is asked for may be another one than the record's.
+    let is_local = match key {
+        Key::GroupName(name) => groups.have(name),
+        Key::Gid(gid) => groups.have_id(*gid),
+        _ => false,
+    };
+    if is_local {
+        return Err(Failure::NotFound);
+    }
     let by_name = matches!(key, Key::GroupName(_));
     let Some(group) = view.group(key, by_name) else { return shared::missing(view, key) };
     let is_asked = if let Key::Gid(gid) = key { *gid == group.gid } else { true };
-    if !is_asked || !id_may_be_ours(group.gid, ranges) || !view.serves_id(group.gid) {
+    let is_ours = id_may_be_ours(group.gid, &limits.ranges) && view.serves_id(group.gid);
+    if !is_asked || !is_ours || groups.have_id(group.gid) {
         return Ok(None);
     }
     let Destination { record, mut buffer } = into;
     // One more than members: C ends the array with a null pointer.
     let members = buffer.pointers(group.member_count().saturating_add(1))?;
     let Some(copy) = group.copy(buffer.take(group.text_length())?) else { return Ok(None) };
-    let name_may_be = copy.text.get(..copy.name_length).is_some_and(name_may_be_ours);
-    if !name_may_be || !shared::fits_lines(copy.text) {
+    let name = copy.text.get(..copy.name_length).unwrap_or_default();
+    if !name_may_be_ours(name) || groups.have(name) || !shared::fits_lines(copy.text) {
         return Ok(None);
     }
     let base = copy.text.as_mut_ptr();
     let mut filled = 0;
     for (slot, at) in members.iter_mut().zip(group.member_offsets()) {
         // The text ends with NUL, so what begins inside it ends inside it.
-        match copy.text.get(at as usize..) {
-            None | Some([] | [0, ..] | [b'r', b'o', b'o', b't', 0, ..]) => return Ok(None),
-            Some(_) => *slot = base.wrapping_add(at as usize).cast(),
+        if !copy.text.get(at as usize..).is_some_and(|rest| shared::begins_with_member(rest, users)) {
+            return Ok(None);
         }
+        *slot = base.wrapping_add(at as usize).cast();
         filled += 1;
     }
     if filled != group.member_count() || !view.is_current() {
@@ -152,9 +164,8 @@ fn pack(group: Group<'_>, into: Destination<'_, CGroup>) -> Result<(), Failure> 
     // One more than members: C ends the array with a null pointer.
     let members = buffer.pointers(group.members.len().saturating_add(1))?;
     // A member is known by the name alone: one that is local, or cannot be ours, would speak of another account.
-    let local = if members.len() > 1 { Some(Names::of(local::passwd())?) } else { None };
-    let is_ours =
-        |member: &&[u8]| name_may_be_ours(member) && !local.as_ref().is_some_and(|local| local.contain(member));
+    let local = if members.len() > 1 { Some(local::names(local::passwd())?) } else { None };
+    let is_ours = |member: &&[u8]| name_may_be_ours(member) && !local.as_ref().is_some_and(|local| local.have(member));
     for (slot, member) in members.iter_mut().zip(group.members.filter(is_ours)) {
         *slot = buffer.string(member)?;
     }

@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use libc::{c_long, gid_t};
 
 use entra_wire::cache_map::reader::GroupsOfUser;
-use entra_wire::cache_map::{Key, Mapped, View};
+use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{GroupIds, Request};
 use entra_wire::ranges::Ranges;
@@ -32,7 +32,7 @@ pub(crate) fn of_user(name: &[u8], known: gid_t, mut array: GroupArray<'_>) -> R
         return Err(Failure::NotFound);
     }
     let settings = Settings::current();
-    if shared::ask(settings, |view, ranges| from_map(view, ranges, name, known, &mut array))?.is_some() {
+    if shared::ask(settings, |view, limits| from_map(view, limits, name, known, &mut array))?.is_some() {
         return Ok(());
     }
     // A local account is asked for here too (glibc asks every source): its groups are /etc/group's alone.
@@ -54,18 +54,25 @@ pub(crate) fn of_user(name: &[u8], known: gid_t, mut array: GroupArray<'_>) -> R
     Ok(())
 }
 
-/// The same from the shared cache, in which no name and no gid is local.
+/// The same from the shared cache.
 fn from_map(
     view: &View<'_, Mapped>,
-    ranges: &Ranges,
+    limits: &Limits,
     name: &[u8],
     known: gid_t,
     array: &mut GroupArray<'_>,
 ) -> Result<Option<()>, Failure> {
+    // A local account is asked for here too (glibc asks every source): its groups are /etc/group's alone.
+    if limits.local.users.have(name) {
+        return Err(Failure::NotFound);
+    }
     let key = Key::UserName(name);
     let Some(user) = view.user(&key) else { return shared::missing(view, &key) };
+    if limits.local.users.have_id(user.uid) {
+        return Ok(None);
+    }
     let Some(groups) = view.groups_of(user.uid) else { return Ok(None) };
-    let Some(filled) = array.place(&groups, ranges, known)? else { return Ok(None) };
+    let Some(filled) = array.place(&groups, limits, known)? else { return Ok(None) };
     // What was placed counts from here on.
     if !view.is_current() {
         return Ok(None);
@@ -119,12 +126,12 @@ impl<'a> GroupArray<'a> {
     }
 
     /// Writes the groups behind those that stand, without those that stand already or `known`, and gives how many there
-    /// would be then. They count when they are kept. `None`: the groups are not in order or not all in range, or
-    /// more than the caller takes.
+    /// would be then. They count when they are kept. `None`: the groups are not in order or not all in range, one of
+    /// them is local, or they are more than the caller takes.
     fn place(
         &mut self,
         groups: &GroupsOfUser<'_, Mapped>,
-        ranges: &Ranges,
+        limits: &Limits,
         known: gid_t,
     ) -> Result<Option<usize>, Failure> {
         let filled = usize::try_from(*self.filled).map_err(|_| Failure::NoMemory)?;
@@ -146,7 +153,7 @@ impl<'a> GroupArray<'a> {
             let free = self.ids.add(filled).cast::<MaybeUninit<gid_t>>();
             (standing, std::slice::from_raw_parts_mut(free, needed - filled))
         };
-        let primary = groups.primary;
+        let (primary, ranges, local) = (groups.primary, &limits.ranges, &limits.local.groups);
         let is_new = primary != known && id_may_be_ours(primary, ranges) && !standing.contains(&primary);
         let with_primary = usize::from(is_new);
         if let Some(first) = free.first_mut().filter(|_| with_primary == 1) {
@@ -167,6 +174,10 @@ impl<'a> GroupArray<'a> {
             others => others.iter().all(is_ours),
         };
         if !in_order || !in_range || gids.binary_search(&primary).is_ok() {
+            return Ok(None);
+        }
+        // One by one, with the daemon's answer. Mostly no local group has an id in the ranges of the directory.
+        if local.have_id(primary) || local.ids().iter().any(|gid| gids.binary_search(gid).is_ok()) {
             return Ok(None);
         }
         let mut kept = count;

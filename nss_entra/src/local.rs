@@ -1,21 +1,21 @@
 //! What stands in `/etc/passwd` and `/etc/group` is not ours: the files are looked at for every record that would be
 //! given, so that neither a daemon's fault nor the order in nsswitch.conf puts the directory before a local account.
 
-use std::ops::Range;
 use std::path::Path;
 
 use entra_wire::local;
+use entra_wire::local_names::LocalNames;
 
 use crate::status::Failure;
 
 pub(crate) use entra_wire::local::{group, passwd};
 
-/// Says [`Failure::NotFound`] where one of `names` or `id` has a line in `file`, and [`Failure::TryLater`] where the
-/// file cannot be read: then nothing is known.
+/// Says [`Failure::NotFound`] where one of `names`, in whatever letter case, or `id` has a line in `file`, and
+/// [`Failure::TryLater`] where the file cannot be read: then nothing is known.
 pub(crate) fn refuse_local(file: &Path, names: &[&[u8]], id: Option<u32>) -> Result<(), Failure> {
     let mut hit = false;
     let read = local::scan(file, |entry, number| {
-        hit = names.contains(&entry) || (id.is_some() && number == id);
+        hit = names.iter().any(|name| name.eq_ignore_ascii_case(entry)) || (id.is_some() && number == id);
         hit
     });
     match (hit, read) {
@@ -35,30 +35,9 @@ pub(crate) fn ids(file: &Path, wanted: impl Fn(u32) -> bool) -> Result<Vec<u32>,
     read.map(|()| ids).ok_or(Failure::TryLater)
 }
 
-/// The names of a file, in order, in two allocations however many there are.
-pub(crate) struct Names {
-    text: Vec<u8>,
-    places: Vec<Range<usize>>,
-}
-
-impl Names {
-    /// Reads them.
-    pub(crate) fn of(file: &Path) -> Result<Self, Failure> {
-        let (mut text, mut places) = (Vec::new(), Vec::new());
-        let read = local::scan(file, |name, _| {
-            places.push(text.len()..text.len() + name.len());
-            text.extend_from_slice(name);
-            false
-        });
-        read.ok_or(Failure::TryLater)?;
-        places.sort_unstable_by(|one, other| text[one.clone()].cmp(&text[other.clone()]));
-        Ok(Self { text, places })
-    }
-
-    /// Whether `name` is one of them.
-    pub(crate) fn contain(&self, name: &[u8]) -> bool {
-        self.places.binary_search_by(|place| self.text[place.clone()].cmp(name)).is_ok()
-    }
+/// The names of a file, however many there are.
+pub(crate) fn names(file: &Path) -> Result<LocalNames, Failure> {
+    LocalNames::read(file, usize::MAX, |_| false).map_err(|_| Failure::TryLater)
 }
 
 #[cfg(test)]
@@ -73,10 +52,12 @@ mod tests {
         assert_eq!(refuse_local(&file, &[b"alice"], Some(300_000)), Err(Failure::NotFound));
         assert_eq!(refuse_local(&file, &[b"alice"], Some(300_001)), Ok(()));
         assert_eq!(ids(&file, |id| id > 1000), Ok(vec![300_000]));
-        let names = Names::of(&file).unwrap();
-        assert!(names.contain(b"root") && names.contain(b"bob") && !names.contain(b"alice") && !names.contain(b""));
+        // sudo takes a group Sudo for %sudo.
+        assert_eq!(refuse_local(&file, &[b"alice", b"BoB"], None), Err(Failure::NotFound));
+        let local = names(&file).unwrap();
+        assert!(local.have(b"root") && local.have(b"bob") && !local.have(b"alice") && !local.have(b""));
         std::fs::remove_file(&file).unwrap();
         assert_eq!(refuse_local(&file, &[b"alice"], None), Err(Failure::TryLater));
-        assert!(Names::of(&file).is_err());
+        assert!(names(&file).is_err());
     }
 }

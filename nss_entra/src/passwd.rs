@@ -2,7 +2,7 @@
 
 use libnss::passwd::CPasswd;
 
-use entra_wire::cache_map::{Key, Mapped, View};
+use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{ID_FLOOR, id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Passwd, Request};
 use entra_wire::ranges::Ranges;
@@ -24,7 +24,7 @@ pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CPasswd>) -> Result
     }
     let settings = Settings::current();
     let key = Key::UserName(name);
-    if shared::ask(settings, |view, ranges| from_map(view, ranges, &key, into.reborrow()))?.is_some() {
+    if shared::ask(settings, |view, limits| from_map(view, limits, &key, into.reborrow()))?.is_some() {
         return Ok(());
     }
     let mut body = Vec::new();
@@ -42,11 +42,11 @@ pub(crate) fn by_uid(uid: u32, mut into: Destination<'_, CPasswd>) -> Result<(),
         return Err(Failure::NotFound);
     }
     let settings = Settings::current();
-    let given = shared::ask(settings, |view, ranges| {
-        if !id_may_be_ours(uid, ranges) || !view.serves_id(uid) {
+    let given = shared::ask(settings, |view, limits| {
+        if !id_may_be_ours(uid, &limits.ranges) || !view.serves_id(uid) {
             return Err(Failure::NotFound);
         }
-        from_map(view, ranges, &Key::Uid(uid), into.reborrow())
+        from_map(view, limits, &Key::Uid(uid), into.reborrow())
     })?;
     if given.is_some() {
         return Ok(());
@@ -85,24 +85,35 @@ pub(crate) fn rewind() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The user that the shared cache has by this key, copied and judged there. Whether its name or id is local the daemon
-/// has looked at; it withdraws the cache when that changes.
+/// The user that the shared cache has by this key, copied and judged there, as strictly as what comes from the socket.
+/// What an honest daemon would not have published is asked for there.
 fn from_map(
     view: &View<'_, Mapped>,
-    ranges: &Ranges,
+    limits: &Limits,
     key: &Key<'_>,
     into: Destination<'_, CPasswd>,
 ) -> Result<Option<()>, Failure> {
+    let local = &limits.local.users;
+    // The name that is asked for may be another one than the record's.
+    let is_local = match key {
+        Key::UserName(name) => local.have(name),
+        Key::Uid(uid) => local.have_id(*uid),
+        _ => false,
+    };
+    if is_local {
+        return Err(Failure::NotFound);
+    }
     let Some(user) = view.user(key) else { return shared::missing(view, key) };
-    let is_ours = |id| id_may_be_ours(id, ranges) && view.serves_id(id);
+    let is_ours = |id| id_may_be_ours(id, &limits.ranges) && view.serves_id(id);
     let is_asked = if let Key::Uid(uid) = key { *uid == user.uid } else { true };
-    if !is_asked || !is_ours(user.uid) || !is_ours(user.gid) {
+    if !is_asked || !is_ours(user.uid) || !is_ours(user.gid) || local.have_id(user.uid) {
         return Ok(None);
     }
     let Destination { record, mut buffer } = into;
     let Some(text) = user.copy(buffer.take(user.text_length())?) else { return Ok(None) };
     // Gecos is free text, which the daemon has cleared of what would break its line: as strict as for the others.
-    if !shared::fits_lines(text.text) || !name_may_be_ours(text.name()) || !view.is_current() {
+    let name_is_ours = name_may_be_ours(text.name()) && !local.have(text.name());
+    if !name_is_ours || !shared::fits_lines(text.text) || !view.is_current() {
         return Ok(None);
     }
     let base = text.text.as_mut_ptr();

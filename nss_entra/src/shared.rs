@@ -1,30 +1,30 @@
 //! The shared cache in this process: asked before the socket.
 
-use entra_wire::cache_map::{Key, Mapped, SharedMap, View, mapping};
-use entra_wire::ranges::Ranges;
+use entra_wire::cache_map::{Key, Limits, Mapped, SharedMap, View, mapping};
+use entra_wire::guard::name_may_be_ours;
+use entra_wire::local_names::LocalNames;
 
 use crate::settings::Settings;
 use crate::status::Failure;
 
 static MAP: SharedMap = SharedMap::new();
 
-/// What `look` finds in the map, together with the ids that the configuration granted when it was mapped. `None`: the
-/// daemon has to be asked.
+/// What `look` finds in the map, within the limits of this host. `None`: the daemon has to be asked.
 ///
 /// No system call while there is a map that answers. Where there is none, the way to the socket is the moment to look
 /// for one.
 pub(crate) fn ask<T>(
     settings: &Settings,
-    look: impl FnOnce(&View<'_, Mapped>, &Ranges) -> Result<Option<T>, Failure>,
+    look: impl FnOnce(&View<'_, Mapped>, &Limits) -> Result<Option<T>, Failure>,
 ) -> Result<Option<T>, Failure> {
     if settings.off {
         return Ok(None);
     }
     loop {
-        if let Some((memory, ranges)) = MAP.mapped()
+        if let Some((memory, limits)) = MAP.mapped()
             && let Some(view) = View::open(&memory, mapping::now())
         {
-            return look(&view, ranges);
+            return look(&view, limits);
         }
         // Another one than before: each turn has a file of its own.
         if !settings.map.as_ref().is_some_and(|place| MAP.refresh(place)) {
@@ -49,9 +49,36 @@ pub(crate) fn fits_lines(text: &[u8]) -> bool {
     breaks == 0 && (high < 0x80 || std::str::from_utf8(text).is_ok())
 }
 
+/// Whether what stands at the start of `text`, up to a NUL, may be shown as a member: a name is all that is known of one,
+/// so it must not be a local user's. The text itself is judged by [`fits_lines`].
+#[inline]
+pub(crate) fn begins_with_member(text: &[u8], local: &LocalNames) -> bool {
+    let first = text.first().copied().unwrap_or_default();
+    // Nearly always that is all there is to look at; a group may have thousands of them.
+    if first != 0 && !first.is_ascii_digit() && !local.may_have(text) {
+        return true;
+    }
+    let name = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    name_may_be_ours(name) && !local.have(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_is_judged_up_to_its_end() {
+        let file = std::env::temp_dir().join(format!("entra-members-{}", std::process::id()));
+        std::fs::write(&file, "localuser:x:1000:1000::/:/bin/sh\n").unwrap();
+        let local = LocalNames::read(&file, 1000, |_| true).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        for text in [&b"alice\0"[..], b"alice\0localuser\0", b"localuser2\0", b"1000\0", b"z\0"] {
+            assert!(begins_with_member(text, &local), "{text:?}");
+        }
+        for text in [&b""[..], b"\0alice\0", b"localuser\0alice\0", b"LocalUser\0", b"root\0", b"0\0", b"27\0x\0"] {
+            assert!(!begins_with_member(text, &local), "{text:?}");
+        }
+    }
 
     #[test]
     fn what_would_break_a_line_is_seen() {

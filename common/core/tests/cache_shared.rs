@@ -266,6 +266,52 @@ fn what_the_daemon_would_no_longer_say_is_not_published() {
 }
 
 #[test]
+fn each_map_comes_with_the_local_accounts_of_its_time() {
+    let host = Host::new();
+    let cache = host.start(SIZE);
+    let (passwd, group) = (host.folder.join("local-passwd"), host.folder.join("local-group"));
+    let place = host.place().with_local(passwd.clone(), group.clone());
+    let map = SharedMap::new();
+    assert!(!map.refresh(&place), "a map was believed by a process that knows of no local account");
+    fs::write(&passwd, "anna:x:1000:1000::/:/bin/sh\n").unwrap();
+    fs::write(&group, "staff:x:50:\n").unwrap();
+    assert!(map.refresh(&place));
+    let local = &map.mapped().unwrap().1.local;
+    assert!(local.users.have(b"anna") && local.groups.have(b"staff") && !local.users.have(b"berta"));
+    // The same accounts, the same memory.
+    cache.flush();
+    assert!(map.refresh(&place));
+    assert!(std::ptr::eq(local, &raw const map.mapped().unwrap().1.local));
+    fs::write(&passwd, "berta:x:1001:1001::/:/bin/sh\n").unwrap();
+    cache.flush();
+    assert!(map.refresh(&place));
+    let later = &map.mapped().unwrap().1.local;
+    assert!(later.users.have(b"berta") && !later.users.have(b"anna"));
+    // What a reader still holds stays.
+    assert!(local.users.have(b"anna"));
+}
+
+#[test]
+fn more_local_accounts_than_a_process_keeps_leave_it_without_the_map() {
+    let host = Host::new();
+    let cache = host.start(SIZE);
+    cache.publish_user(&user(1), &["user1".into()], 60, || true);
+    let (passwd, group) = (host.folder.join("local-passwd"), host.folder.join("local-group"));
+    let lines: Vec<String> = (0..40_000).map(|number| format!("a-rather-long-name-{number:08}:x:{number}:")).collect();
+    fs::write(&passwd, lines.join("\n")).unwrap();
+    fs::write(&group, "").unwrap();
+    let place = host.place().with_local(passwd.clone(), group);
+    let map = SharedMap::new();
+    map.refresh(&place);
+    assert!(find(&map, 1).is_none());
+    fs::write(&passwd, "").unwrap();
+    cache.flush();
+    cache.publish_user(&user(1), &["user1".into()], 60, || true);
+    assert!(map.refresh(&place));
+    assert!(find(&map, 1).is_some());
+}
+
+#[test]
 fn files_that_others_could_have_made_are_not_mapped() {
     let host = Host::new();
     let cache = host.start(SIZE);

@@ -8,12 +8,12 @@ use crate::ranges::Ranges;
 pub const ID_FLOOR: u32 = 1000;
 
 /// Whether a name could be one of the directory's: 1 to [`MAX_NAME`] bytes of UTF-8 without control characters and
-/// without `:` (which no passwd line can carry), not `root`, and not a number below [`ID_FLOOR`]: `chown 0 file` looks
+/// without `:` (which no passwd line can carry), not `root` in any letter case, and not a number below [`ID_FLOOR`]: `chown 0 file` looks
 /// for a user of that name before it takes the number.
 pub fn name_may_be_ours(name: &[u8]) -> bool {
     !name.is_empty()
         && name.len() <= MAX_NAME
-        && name != b"root"
+        && !name.eq_ignore_ascii_case(b"root")
         && !name.iter().any(|byte| *byte < 0x20 || *byte == 0x7f || *byte == b':')
         && std::str::from_utf8(name).is_ok_and(|text| !is_low_number(text))
 }
@@ -35,7 +35,9 @@ mod tests {
     #[test]
     fn names_that_cannot_be_ours() {
         let long = [b'a'; MAX_NAME + 1];
-        for name in [&b""[..], b"root", b"a:b", b"a\nb", b"\xff\xfe", b"a\x7f", b"0", b"0000", b"27", b"0999", &long] {
+        for name in
+            [&b""[..], b"root", b"Root", b"a:b", b"a\nb", b"\xff\xfe", b"a\x7f", b"0", b"0000", b"27", b"0999", &long]
+        {
             assert!(!name_may_be_ours(name), "{name:?}");
         }
         for name in [

@@ -12,7 +12,7 @@
 //! | [`client`] | one request, one reply, one deadline |
 //! | [`guard`] | names and ids that cannot be ours, decided without any call |
 //! | [`ranges`] | the id ranges that the root-owned configuration grants |
-//! | [`local`] | who stands in `/etc/passwd` and `/etc/group` |
+//! | [`local`], [`local_names`] | who stands in `/etc/passwd` and `/etc/group`: read, and kept for many questions |
 //! | [`cache_map`] | answers in shared memory: their layout and reader |
 //! | [`paths`] | sockets and files, as installed |
 
@@ -23,6 +23,7 @@ pub mod client;
 pub mod codec;
 pub mod guard;
 pub mod local;
+pub mod local_names;
 pub mod nss;
 pub mod pam;
 pub mod paths;

@@ -15,6 +15,8 @@ use entra_plugin_tests::nss_stage::Stage;
 use map::{GID, UID, alice, cache, group, sid};
 
 const ALICE: &str = "alice:*:674001103:674000513:Alice Example:/home/alice:/bin/bash";
+/// "nobody" and "nogroup" of every Debian host: local, and above 1000.
+const NOBODY: u32 = 65_534;
 
 fn stage() -> Stage {
     map::stage(env!("CARGO_BIN_EXE_nss-driver"))
@@ -97,6 +99,75 @@ fn ids_that_the_configuration_does_not_grant_never_come_out() {
     }
     let said = stage.run(&["pwnam=alice", "pwuid=674001103", "grgid=674001200", "grouplist=alice,5,9"]);
     assert_eq!(said, ["error ENOENT", "none", "none", "1 1 [5]"]);
+}
+
+/// A writer that knows of no local account, as one that was taken over: what it says of them is not passed on.
+#[test]
+fn a_forged_map_gives_no_local_name_id_or_group() {
+    let stage = stage();
+    let config = "[domains.\"aadds.contoso.com\"]\nid_range = \"1000-2000199999\"\n";
+    fs::write(stage.path().join("entra.toml"), config).unwrap();
+    let cache = map::cache_of(&stage, (1000, 2_000_199_999));
+    let user = |name: &str, uid: u32, keys: &[&str]| {
+        let record = UserRecord { name: name.into(), uid, sid: sid(uid), ..alice() };
+        let keys: Vec<String> = keys.iter().map(|key| (*key).into()).collect();
+        cache.publish_user(&record, &keys, 3600, || true);
+        cache.publish_groups_of(&record, &[GID, GID + 1], 3600, || true);
+        record
+    };
+    let group = |name: &str, gid: u32, members: &[&str], keys: &[&str]| {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).into()).collect();
+        cache.publish_group(&group(name, gid), members, &keys, (3600, 3600), || true);
+    };
+    user("alice", UID, &["alice"]);
+    user("daemon", UID + 1, &["mallory"]);
+    user("Daemon", UID + 2, &["trent"]);
+    user("eve", UID + 3, &["games"]);
+    user("oscar", NOBODY, &["oscar"]);
+    group("research", GID, &["alice"], &["research"]);
+    group("tape", GID + 1, &["alice"], &["evil"]);
+    group("TAPE", GID + 2, &["alice"], &["vile"]);
+    group("live", GID + 3, &["alice"], &["voice"]);
+    group("nice", NOBODY, &["alice"], &["nice"]);
+    group("veil", GID + 5, &["alice", "games"], &["veil"]);
+    group("evli", GID + 6, &["alice", "Games"], &["evli"]);
+    let peggy = user("peggy", UID + 8, &["peggy"]);
+    cache.publish_groups_of(&peggy, &[GID, NOBODY], 3600, || true);
+    let daemon = stage.knowing(Directory::default());
+
+    let good = ["sources=entra", "pwnam=alice", "pwuid=674001103", "grnam=research", "grgid=674001200"];
+    let few = "research:*:674001200:alice";
+    assert_eq!(stage.run(&good), [ALICE, ALICE, few, few]);
+    assert_eq!(stage.ask("grouplist=alice,5,9"), "4 4 [5, 674000513, 674001200, 674001201]");
+    assert_eq!(daemon.connections(), 0, "the map is not what answers here");
+
+    let forged = [
+        "pwnam=mallory",
+        "pwuid=674001104",
+        "pwnam=trent",
+        "pwuid=674001105",
+        "pwnam=games",
+        "pwnam=oscar",
+        "pwuid=65534",
+        "grnam=evil",
+        "grgid=674001201",
+        "grnam=vile",
+        "grgid=674001202",
+        "grnam=voice",
+        "grnam=nice",
+        "grgid=65534",
+        "grnam=veil",
+        "grgid=674001205",
+        "grnam=evli",
+    ];
+    for word in forged {
+        assert_eq!(stage.run(&["sources=entra", word]), ["none"], "{word}");
+    }
+    // What is asked for by a local name reaches no daemon either.
+    let before = daemon.connections();
+    assert_eq!(stage.run(&["grouplist=games,60,9", "grouplist=daemon,1,9"]), ["1 1 [60]", "1 1 [1]"]);
+    assert_eq!(daemon.connections(), before);
+    assert_eq!(stage.run(&["grouplist=peggy,5,9", "grouplist=oscar,5,9"]), ["1 1 [5]", "1 1 [5]"]);
 }
 
 #[test]

@@ -15,8 +15,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 use super::layout::{MAX_SIZE, MIN_SIZE};
+use super::limits::{Limits, Sources};
 use super::memory::Memory;
-use crate::ranges::Ranges;
+use crate::local;
+use crate::local_names::Unknown;
 
 /// Maps that one process keeps. Their memory is the daemon's, punched out a minute after they were superseded; what a
 /// process pays is address space.
@@ -24,6 +26,9 @@ const SLOTS: usize = 8;
 /// Address space that a slot takes at least, in bytes: the default of the largest map, so that one that grows fits
 /// where a smaller one was.
 const RESERVE: usize = 64 << 20;
+/// Memory that superseded limits may take, in bytes: like the maps, they are never taken away from under a reader. Some
+/// thousand changes of a usual `/etc/passwd`; a process that lives through more goes on without the map.
+const MAX_LIMITS: usize = 16 << 20;
 
 /// A mapped file.
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +74,22 @@ impl Memory for Mapped {
 pub struct Place {
     folder: CString,
     file: CString,
-    config: PathBuf,
+    sources: Sources,
 }
 
 impl Place {
     /// `cache.map` in `folder`, with the configuration that grants ids. `None` for a path that no system call takes.
     pub fn new(folder: &Path, config: &Path) -> Option<Self> {
         let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
-        Some(Self { folder: text(folder)?, file: text(&folder.join("cache.map"))?, config: config.to_owned() })
+        let (passwd, group) = (local::passwd().to_owned(), local::group().to_owned());
+        let sources = Sources { config: config.to_owned(), passwd, group };
+        Some(Self { folder: text(folder)?, file: text(&folder.join("cache.map"))?, sources })
+    }
+
+    /// The same with other files of local accounts.
+    #[must_use]
+    pub fn with_local(self, passwd: PathBuf, group: PathBuf) -> Self {
+        Self { sources: Sources { passwd, group, ..self.sources }, ..self }
     }
 }
 
@@ -89,6 +102,8 @@ pub struct SharedMap {
     /// The process that is changing the slots; 0: none. A child of a fork in the middle of that is another process, and
     /// may go on.
     changing: AtomicU32,
+    /// Bytes of all limits that there were.
+    spent: AtomicUsize,
 }
 
 /// A region of this process's memory.
@@ -101,7 +116,8 @@ struct Slot {
     /// Bytes that can be read. Whatever value ever stood here can be read for ever: a smaller file leaves the tail of
     /// the one before it in place.
     length: AtomicUsize,
-    ranges: AtomicPtr<Ranges>,
+    /// Null: there is a file, but no answer of it can be judged.
+    limits: AtomicPtr<Limits>,
     device: AtomicU64,
     inode: AtomicU64,
 }
@@ -112,7 +128,7 @@ impl Slot {
             base: AtomicPtr::new(ptr::null_mut()),
             reserve: AtomicUsize::new(0),
             length: AtomicUsize::new(0),
-            ranges: AtomicPtr::new(ptr::null_mut()),
+            limits: AtomicPtr::new(ptr::null_mut()),
             device: AtomicU64::new(0),
             inode: AtomicU64::new(0),
         }
@@ -158,23 +174,28 @@ impl Slot {
     }
 
     #[inline]
-    fn ranges(&self) -> &'static Ranges {
-        // SAFETY: set before the slot was first current, by `remember`, to what `Box::leak` gave.
-        unsafe { &*self.ranges.load(Ordering::Relaxed) }
+    fn limits(&self) -> Option<&'static Limits> {
+        // SAFETY: null, or set by `remember` to what `Box::leak` gave, which is never changed or freed.
+        unsafe { self.limits.load(Ordering::Relaxed).as_ref() }
     }
 }
 
 impl SharedMap {
     /// Nothing is mapped.
     pub const fn new() -> Self {
-        Self { slots: [const { Slot::new() }; SLOTS], current: AtomicUsize::new(0), changing: AtomicU32::new(0) }
+        Self {
+            slots: [const { Slot::new() }; SLOTS],
+            current: AtomicUsize::new(0),
+            changing: AtomicU32::new(0),
+            spent: AtomicUsize::new(0),
+        }
     }
 
-    /// The mapped file, with the ids that the configuration granted when it was mapped. No system call.
+    /// The mapped file, with what it cannot go beyond. No system call.
     #[inline]
-    pub fn mapped(&self) -> Option<(Mapped, &'static Ranges)> {
+    pub fn mapped(&self) -> Option<(Mapped, &'static Limits)> {
         let slot = self.current()?;
-        Some((slot.memory(), slot.ranges()))
+        Some((slot.memory(), slot.limits()?))
     }
 
     /// Maps the file at `place`, unless that is the mapped one already. For those who are about to ask the daemon: a
@@ -209,19 +230,33 @@ impl SharedMap {
         let mut others = (current..current + SLOTS - 1).map(|at| at % SLOTS);
         let next = others.find(|at| self.slots[*at].has_room(file.size))?;
         let slot = &self.slots[next];
+        // After the file was opened: they are not older than what the daemon knew when it made the map.
+        let limits = match Limits::read(&place.sources) {
+            Ok(limits) => self.remember(limits),
+            Err(Unknown::TooLong) => ptr::null_mut(),
+            // The next lookup tries again.
+            Err(Unknown::Unreadable) => return None,
+        };
         slot.fill(&file)?;
-        let ranges = self.remember(Ranges::of_config(&place.config));
-        slot.ranges.store(ranges, Ordering::Relaxed);
+        slot.limits.store(limits, Ordering::Relaxed);
         self.current.store(next + 1, Ordering::Release);
         Some(())
     }
 
-    /// The ranges, for the life of the process; those of the current slot again where they are the same.
-    fn remember(&self, ranges: Ranges) -> *mut Ranges {
-        match self.current() {
-            Some(slot) if *slot.ranges() == ranges => slot.ranges.load(Ordering::Relaxed),
-            _ => Box::leak(Box::new(ranges)),
+    /// The limits, for the life of the process; those of the current slot again where they are the same. Null where
+    /// there have been too many.
+    fn remember(&self, limits: Limits) -> *mut Limits {
+        if let Some(slot) = self.current()
+            && slot.limits() == Some(&limits)
+        {
+            return slot.limits.load(Ordering::Relaxed);
         }
+        let size = limits.size();
+        if self.spent.fetch_add(size, Ordering::Relaxed).saturating_add(size) > MAX_LIMITS {
+            self.spent.store(MAX_LIMITS, Ordering::Relaxed);
+            return ptr::null_mut();
+        }
+        Box::leak(Box::new(limits))
     }
 
     #[inline]

@@ -21,13 +21,19 @@ pub fn stage(driver: &str) -> Stage {
     stage
 }
 
+/// A map of a domain with the usual ids.
 pub fn cache(stage: &Stage) -> SharedCache {
+    cache_of(stage, (200_000, 2_000_199_999))
+}
+
+/// A map whose writer serves these ids, and knows of no local account.
+pub fn cache_of(stage: &Stage, range: (u32, u32)) -> SharedCache {
     let empty = stage.path().join("empty");
     fs::write(&empty, "").unwrap();
     let settings = Settings {
         path: stage.path().join("cache.map"),
         max_size: 8 << 20,
-        ranges: vec![(200_000, 2_000_199_999)],
+        ranges: vec![range],
         passwd: empty.clone(),
         group: empty,
     };
