@@ -293,6 +293,37 @@ pub struct Explanation {
     pub flags: Vec<String>,
     /// Where the account's state came from.
     pub source: Source,
+    /// When the directory said so, in Unix seconds.
+    pub fetched: u64,
+    /// When it named the user's groups, in Unix seconds; `None` where they are not known or were not asked for.
+    pub groups_fetched: Option<u64>,
+    /// Every check in its order.
+    pub rules: Vec<RuleCheck>,
+}
+
+/// One check of an explanation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCheck {
+    /// The account's attribute, or the option of entra.toml(5), that it rests on.
+    pub rule: String,
+    /// What came of it.
+    pub outcome: RuleOutcome,
+    /// The data that it rests on, in words; may be empty.
+    pub detail: String,
+}
+
+/// What came of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleOutcome {
+    /// Nothing: the next one decides.
+    Passes,
+    /// It lets in.
+    Allows,
+    /// It refuses.
+    Refuses,
+    /// It was not asked, because one before it decided.
+    NotReached,
 }
 
 /// A part of the list of users or groups.

@@ -30,15 +30,15 @@ impl Scene {
     }
 
     async fn check(&self, flags: u32, old: Option<&str>) -> Outcome {
-        self.login.change_check(&context(flags), old.map(pipe)).await
+        self.login.change_check(&context(flags), 0, old.map(pipe)).await
     }
 
     async fn change(&self, flags: u32) -> Outcome {
-        self.login.change(&context(flags), pipe("old"), pipe("new")).await
+        self.login.change(&context(flags), 0, pipe("old"), pipe("new")).await
     }
 
     async fn account(&self) -> Outcome {
-        self.login.account(&context(0)).await
+        self.login.account(&context(0), 0).await
     }
 }
 
@@ -95,7 +95,7 @@ async fn what_an_expired_password_means_is_asked_of_the_directory() {
         AccountState { control: 0x200, password_last_set: 0, ..AccountState::default() },
         AccountState { control: 0x200, password_last_set: 1, computed: 0x80_0000, ..AccountState::default() },
     ] {
-        scene.host.directory.set_state("Alice", state);
+        scene.host.directory.set_state("Alice", state.clone());
         assert_eq!(told(&scene.check(flags::CHANGE_EXPIRED, None).await), (Code::Success, ""), "{state:?}");
     }
 }
@@ -183,7 +183,7 @@ async fn a_password_is_spoken_of_before_it_expires() {
     }
     scene.host.directory.set_state("Alice", expiring(NOW + DAY));
     let silent = Context { service: "cron", tty: "cron", ..context(0) };
-    assert_eq!(scene.login.account(&silent).await.message, "", "cron mails what it is told");
+    assert_eq!(scene.login.account(&silent, 0).await.message, "", "cron mails what it is told");
     let never = AccountState { password_expires: i64::MAX, ..expiring(0) };
     scene.host.directory.set_state("Alice", never);
     assert_eq!(scene.account().await.message, "");

@@ -20,11 +20,11 @@ fn pipe() -> PasswordPipe {
 }
 
 async fn authenticate(host: &Host, kdc: &Arc<FakeKdc>, user: &str) -> Outcome {
-    Login::new(host.start(), kdc.clone()).authenticate(&context(user), pipe()).await
+    Login::new(host.start(), kdc.clone()).authenticate(&context(user), 0, pipe()).await
 }
 
 async fn account(host: &Host, user: &str) -> Outcome {
-    Login::new(host.start(), FakeKdc::saying(KdcVerdict::Success)).account(&context(user)).await
+    Login::new(host.start(), FakeKdc::saying(KdcVerdict::Success)).account(&context(user), 0).await
 }
 
 fn normal() -> AccountState {
@@ -36,7 +36,7 @@ async fn a_right_password_leaves_a_ticket_that_the_session_finds() {
     let host = Host::new(FakeDirectory::with_people(), "");
     let kdc = FakeKdc::saying(KdcVerdict::Success);
     let login = Login::new(host.start(), kdc.clone());
-    let outcome = login.authenticate(&context("alice@contoso.com"), pipe()).await;
+    let outcome = login.authenticate(&context("alice@contoso.com"), 0, pipe()).await;
     assert_eq!(outcome.code, Code::Success);
     assert_eq!(outcome.env, ["KRB5CCNAME=FILE:/tmp/krb5cc_other"]);
     assert_eq!(login.open_session(&context("alice")).await.env, outcome.env);
@@ -90,7 +90,7 @@ async fn an_expired_password_counts_when_the_directory_says_so_too() {
         AccountState { computed: AccountState::PASSWORD_EXPIRED, ..normal() },
         AccountState { password_last_set: 0, ..normal() },
     ] {
-        host.directory.set_state("Alice", state);
+        host.directory.set_state("Alice", state.clone());
         let kdc = FakeKdc::saying(KdcVerdict::PasswordExpired { proven: true });
         let outcome = authenticate(&host, &kdc, "alice").await;
         assert_eq!((outcome.code, outcome.reason.as_str()), (Code::MustChange, "password-expired"));
@@ -127,7 +127,7 @@ async fn revoked_is_explained_by_the_account() {
         (normal(), Code::MaxTries, "account-locked"),
     ];
     for (state, code, reason) in cases {
-        host.directory.set_state("Alice", state);
+        host.directory.set_state("Alice", state.clone());
         let outcome = authenticate(&host, &FakeKdc::saying(KdcVerdict::Revoked), "alice").await;
         assert_eq!((outcome.code, outcome.reason.as_str()), (code, reason));
     }
@@ -139,10 +139,10 @@ async fn without_the_directory_nobody_is_let_in_and_nobody_is_called_unknown() {
     let lookup = host.start();
     let kdc = FakeKdc::saying(KdcVerdict::Success);
     let login = Login::new(lookup, kdc.clone());
-    assert_eq!(login.account(&context("alice")).await.code, Code::Success);
+    assert_eq!(login.account(&context("alice"), 0).await.code, Code::Success);
     host.directory.cut();
     for user in ["alice", "bob"] {
-        assert_eq!(login.authenticate(&context(user), pipe()).await.code, Code::Unavailable, "{user}");
+        assert_eq!(login.authenticate(&context(user), 0, pipe()).await.code, Code::Unavailable, "{user}");
     }
     assert!(kdc.asked.lock().unwrap().is_empty(), "a password was sent although the directory is away");
 }
@@ -170,7 +170,7 @@ async fn the_account_phase_judges_the_state() {
         (AccountState { computed: 0x80_0000, ..normal() }, Code::MustChange),
     ];
     for (state, code) in cases {
-        host.directory.set_state("Alice", state);
+        host.directory.set_state("Alice", state.clone());
         assert_eq!(account(&host, "alice").await.code, code, "{state:?}");
     }
 }
@@ -181,10 +181,10 @@ async fn permit_lets_in_members_only_and_at_once_when_they_leave() {
         format!("[domains.\"{}\".access]\ndefault = \"deny\"\npermit = [\"Linux Admins\"]\n", support::DOMAIN);
     let host = Host::new(FakeDirectory::with_people(), &options);
     let login = Login::new(host.start(), FakeKdc::saying(KdcVerdict::Success));
-    assert_eq!(login.account(&context("alice")).await.code, Code::Success);
-    assert_eq!(login.account(&context("bob")).await.code, Code::Denied);
+    assert_eq!(login.account(&context("alice"), 0).await.code, Code::Success);
+    assert_eq!(login.account(&context("bob"), 0).await.code, Code::Denied);
     host.directory.leave("Alice", 1200);
-    assert_eq!(login.account(&context("alice")).await.code, Code::Denied);
+    assert_eq!(login.account(&context("alice"), 0).await.code, Code::Denied);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn the_ticket_is_renewed_for_a_session_and_goes_with_the_last_one() {
     *kdc.renewal.lock().unwrap() = Ok(TicketTimes { ends: now + 900, renew_till: now + 6000 });
     let login = Login::new(host.start(), kdc.clone());
     let context = |flags| Context { flags, ..context("alice") };
-    assert_eq!(login.authenticate(&context(0), pipe()).await.code, Code::Success);
+    assert_eq!(login.authenticate(&context(0), 0, pipe()).await.code, Code::Success);
     assert!(login.set_credentials(&context(flags::CRED_ESTABLISH)).await.env[0].starts_with("KRB5CCNAME=FILE:"));
     login.open_session(&context(0)).await;
     login.open_session(&context(0)).await;

@@ -41,7 +41,7 @@ impl Scene {
 
     async fn try_password(&self, password: &str) -> Outcome {
         let context = Context { user: "alice", service: "login", rhost: "", tty: "tty1", flags: 0 };
-        self.login.authenticate(&context, pipe(password)).await
+        self.login.authenticate(&context, 0, pipe(password)).await
     }
 
     /// An online login, until what it leaves is kept.
@@ -81,7 +81,7 @@ async fn who_logged_in_before_gets_in_and_is_told_so() {
     scene.restart();
     assert_eq!(scene.try_password(RIGHT).await.reason, "offline", "after a restart");
     let context = Context { user: "alice", service: "login", rhost: "", tty: "tty1", flags: 0 };
-    assert_eq!(scene.login.account(&context).await.code, Code::Success);
+    assert_eq!(scene.login.account(&context, 0).await.code, Code::Success);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_password_that_was_changed_meanwhile_counts_by_the_last_login() {
 async fn without_an_online_login_before_there_is_none() {
     let scene = Scene::new("");
     let context = Context { user: "alice", service: "login", rhost: "", tty: "tty1", flags: 0 };
-    assert_eq!(scene.login.account(&context).await.code, Code::Success);
+    assert_eq!(scene.login.account(&context, 0).await.code, Code::Success);
     scene.host.directory.cut();
     scene.refused(RIGHT, Code::Unavailable, "offline-unknown").await;
 }
@@ -223,10 +223,10 @@ async fn what_was_shut_before_the_outage_stays_shut() {
     ] {
         scene.host.directory.mend();
         scene.host.directory.set_state("Alice", state);
-        assert_eq!(scene.login.account(&context).await.reason, reason, "online");
+        assert_eq!(scene.login.account(&context, 0).await.reason, reason, "online");
         scene.host.directory.cut();
         scene.refused(RIGHT, Code::AccountExpired, reason).await;
-        assert_eq!(scene.login.account(&context).await.reason, reason);
+        assert_eq!(scene.login.account(&context, 0).await.reason, reason);
     }
     assert_eq!(scene.kdc.compared.load(Ordering::SeqCst), 0);
 }
@@ -237,7 +237,7 @@ async fn a_flushed_cache_forgets_no_verifier() {
     scene.log_in_online(RIGHT).await;
     scene.lookup.flush(None).await.unwrap();
     let context = Context { user: "alice", service: "login", rhost: "", tty: "tty1", flags: 0 };
-    assert_eq!(scene.login.account(&context).await.code, Code::Success);
+    assert_eq!(scene.login.account(&context, 0).await.code, Code::Success);
     scene.host.directory.cut();
     assert_eq!(scene.try_password(RIGHT).await.reason, "offline");
 }

@@ -98,7 +98,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
 
 /// A host whose store of credentials cannot be opened still lets people in while the domain is there.
 fn login(lookup: &Arc<Lookup>, kdc: Arc<dyn Kdc>, state_dir: &std::path::Path) -> Login {
-    let login = Login::new(Arc::clone(lookup), kdc);
+    let login = Login::new(Arc::clone(lookup), kdc).on_host(&host_name());
     match CredentialStore::open(&state_dir.join("credentials.db")) {
         Ok(store) => login.with_offline(Arc::new(store)),
         Err(error) => {
@@ -106,6 +106,11 @@ fn login(lookup: &Arc<Lookup>, kdc: Arc<dyn Kdc>, state_dir: &std::path::Path) -
             login
         }
     }
+}
+
+/// The kernel's name for this host; empty where it has none that is text.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
 }
 
 /// Tells the service manager, where there is one; that it cannot be told stops nobody's logins.

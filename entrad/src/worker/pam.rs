@@ -32,25 +32,28 @@ impl serve::Service for Service {
     async fn answer(&self, peer: Peer, body: Vec<u8>, mut descriptors: Vec<OwnedFd>) -> Vec<u8> {
         let Ok((op, context)) = Context::decode(&body) else { return status_frame(Status::BadRequest) };
         if !self.may_ask(peer, &context).await {
-            log::warn!("uid {} may not ask for the user {:?}", peer.uid, context.user);
+            // Without the name: what means nobody may be a password that was typed in its place.
+            log::warn!("uid {} may not ask for another user ({:?})", peer.uid, context.service);
             return status_frame(Status::Refused);
         }
         let outcome = match op {
             Op::Authenticate => match descriptors.pop() {
                 Some(password) if descriptors.is_empty() => {
-                    self.login.authenticate(&context, PasswordPipe(password)).await
+                    self.login.authenticate(&context, peer.uid, PasswordPipe(password)).await
                 }
                 _ => return status_frame(Status::BadRequest),
             },
-            Op::Account => self.login.account(&context).await,
+            Op::Account => self.login.account(&context, peer.uid).await,
             Op::OpenSession => self.login.open_session(&context).await,
             Op::SetCred => self.login.set_credentials(&context).await,
             Op::CloseSession => self.login.close_session(&context).await,
             Op::ChangeCheck if descriptors.len() < 2 => {
-                self.login.change_check(&context, descriptors.pop().map(PasswordPipe)).await
+                self.login.change_check(&context, peer.uid, descriptors.pop().map(PasswordPipe)).await
             }
             Op::Change => match (descriptors.pop(), descriptors.pop()) {
-                (Some(new), Some(old)) => self.login.change(&context, PasswordPipe(old), PasswordPipe(new)).await,
+                (Some(new), Some(old)) => {
+                    self.login.change(&context, peer.uid, PasswordPipe(old), PasswordPipe(new)).await
+                }
                 _ => return status_frame(Status::BadRequest),
             },
             _ => return status_frame(Status::BadRequest),

@@ -12,9 +12,10 @@ use crate::control::Source;
 use crate::lookup::Answer;
 use crate::types::UserRecord;
 
-use super::login::{Login, audit};
+use super::audit::Record;
+use super::login::{Login, known_record};
 use super::sentence::Refusal;
-use super::{ChangeRequest, ChangeVerdict, KdcVerdict, PasswordPipe, access};
+use super::{ChangeRequest, ChangeVerdict, KdcVerdict, PasswordPipe, rules};
 
 /// How long the proof of an old password, or a change, may take.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,29 +27,34 @@ pub(super) const MANAGED: &str = "Change it in Microsoft Entra, at https://myacc
 pub const NOT_EXPIRED: &str = "not-expired";
 
 impl Login {
-    /// First phase: whether the password may be changed here; with `old`, also whether that is the password.
+    /// First phase: whether the password may be changed here; with `old`, also whether that is the password. `by` is
+    /// the uid of the process that asks.
     ///
     /// Success with the reason [`NOT_EXPIRED`]: only an expired password was to be changed, and this one has not.
-    pub async fn change_check(&self, context: &Context<'_>, old: Option<PasswordPipe>) -> Outcome {
-        let checked = match self.known_user(context.user).await {
-            Ok(Some(user)) => self.check(&user, context, old).await,
+    pub async fn change_check(&self, context: &Context<'_>, by: u32, old: Option<PasswordPipe>) -> Outcome {
+        let known = self.known_user(context.user).await;
+        let checked = match &known {
+            Ok(Some(user)) => self.check(user, context, old).await,
             Ok(None) => Ok(Outcome::bare(Code::UnknownUser)),
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(*refusal),
         };
         let outcome = checked.unwrap_or_else(Refusal::outcome);
-        audit("change-check", context, &outcome);
+        let user = known_record(&known);
+        Record { phase: "change-check", context, by, user, rule: None }.write(&outcome);
         outcome
     }
 
-    /// Second phase: changes the password, then gets a ticket with the new one.
-    pub async fn change(&self, context: &Context<'_>, old: PasswordPipe, new: PasswordPipe) -> Outcome {
-        let changed = match self.known_user(context.user).await {
-            Ok(Some(user)) => self.change_now(&user, context, old, new).await,
+    /// Second phase: changes the password, then gets a ticket with the new one. `by` as before.
+    pub async fn change(&self, context: &Context<'_>, by: u32, old: PasswordPipe, new: PasswordPipe) -> Outcome {
+        let known = self.known_user(context.user).await;
+        let changed = match &known {
+            Ok(Some(user)) => self.change_now(user, context, old, new).await,
             Ok(None) => Ok(Outcome::bare(Code::UnknownUser)),
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(*refusal),
         };
         let outcome = changed.unwrap_or_else(Refusal::outcome);
-        audit("change", context, &outcome);
+        let user = known_record(&known);
+        Record { phase: "change", context, by, user, rule: None }.write(&outcome);
         outcome
     }
 
@@ -163,7 +169,7 @@ impl Login {
     async fn change_request(&self, user: &Answer<UserRecord>, domain: &Domain) -> Result<ChangeRequest, Refusal> {
         let record = &user.value;
         let directory = &self.lookup.domain(&record.domain).ok_or(Refusal::Internal)?.directory;
-        let kdc = directory.kdc().await.map_err(|error| access::unreachable(&error))?;
+        let kdc = directory.kdc().await.map_err(|error| rules::unreachable(&error))?;
         Ok(ChangeRequest {
             realm: domain.realm(),
             kdc,

@@ -13,11 +13,14 @@ use crate::lookup::{Answer, Freshness, Lookup, Query};
 use crate::store::CredentialStore;
 use crate::types::{Sid, UserRecord};
 
+use super::audit::Record;
+use super::judgement::{Check, Judgement, Said};
 use super::offline::Offline;
 use super::sentence::{self, Refusal};
+use super::state::Workstation;
 use super::tickets::{Sessions, Ticket};
 use super::{AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
-use super::{access, change};
+use super::{change, rules, state};
 
 /// How long the Kerberos side of one login may take: several round trips of a slow VPN, and less than a person's
 /// patience.
@@ -34,12 +37,13 @@ pub struct Login {
     pub(super) kdc: Arc<dyn Kdc>,
     pub(super) sessions: Sessions,
     offline: Option<Arc<Offline>>,
+    workstation: Workstation,
 }
 
 impl Login {
     /// Logins that look users up in `lookup` and prove passwords with `kdc`.
     pub fn new(lookup: Arc<Lookup>, kdc: Arc<dyn Kdc>) -> Self {
-        Self { lookup, kdc, sessions: Sessions::new(), offline: None }
+        Self { lookup, kdc, sessions: Sessions::new(), offline: None, workstation: Workstation::default() }
     }
 
     /// Keeps verifiers of passwords in `store` and logs in with them while the domain is away, where its configuration
@@ -50,36 +54,54 @@ impl Login {
         self
     }
 
+    /// Says on which host this is, as userWorkstations may name it: its name, with or without a domain behind it.
+    /// Without one, no list of workstations permits this host.
+    #[must_use]
+    pub fn on_host(mut self, name: &str) -> Self {
+        self.workstation = Workstation::named(name);
+        self
+    }
+
     /// pam_authenticate: proves the password, once, and leaves a ticket. The state of the account is judged by
-    /// [`Login::account`]; here it only explains a KDC's refusal.
-    pub async fn authenticate(&self, context: &Context<'_>, password: PasswordPipe) -> Outcome {
+    /// [`Login::account`]; here it only explains a KDC's refusal. `by` is the uid of the process that asks.
+    pub async fn authenticate(&self, context: &Context<'_>, by: u32, password: PasswordPipe) -> Outcome {
         let begun = Instant::now();
-        let outcome = match self.known_user(context.user).await {
+        let known = self.known_user(context.user).await;
+        let outcome = match &known {
             Ok(Some(user)) => {
-                let proven = self.prove(&user, password, begun).await;
+                let proven = self.prove(user, password, begun).await;
                 proven.unwrap_or_else(|refusal| self.with_hint(refusal.outcome(), &user.value))
             }
             Ok(None) => Outcome::bare(Code::UnknownUser),
             Err(refusal) => refusal.outcome(),
         };
-        audit("authenticate", context, &outcome);
+        let user = known_record(&known);
+        Record { phase: "authenticate", context, by, user, rule: None }.write(&outcome);
         outcome
     }
 
-    /// pam_acct_mgmt: whether the account may log in, with attributes and groups read anew.
-    pub async fn account(&self, context: &Context<'_>) -> Outcome {
-        let outcome = match self.known_user(context.user).await {
-            Ok(Some(user)) => match self.permit(&user).await {
-                Ok(_) => Outcome {
-                    message: self.expiry_warning(&user, context).unwrap_or_default(),
-                    ..Outcome::bare(Code::Success)
-                },
-                Err(refusal) => self.with_hint(refusal.outcome(), &user.value),
-            },
+    /// pam_acct_mgmt: whether the account may log in, with attributes and groups read anew. `by` is the uid of the
+    /// process that asks.
+    pub async fn account(&self, context: &Context<'_>, by: u32) -> Outcome {
+        let known = self.known_user(context.user).await;
+        let mut rule = None;
+        let outcome = match &known {
+            Ok(Some(user)) => {
+                let judgement = self.judge(user, Some(context.service)).await;
+                rule = judgement.decisive().map(|check| check.rule.clone());
+                match judgement.verdict() {
+                    Ok(()) => Outcome {
+                        message: self.expiry_warning(user, context).unwrap_or_default(),
+                        ..Outcome::bare(Code::Success)
+                    },
+                    Err(refusal) => self.with_hint(refusal.outcome(), &user.value),
+                }
+            }
             Ok(None) => Outcome::bare(Code::UnknownUser),
             Err(refusal) => refusal.outcome(),
         };
-        audit("account", context, &outcome);
+        let user = known_record(&known);
+        Record { phase: "account", context, by, user, rule: rule.as_deref() }.write(&outcome);
         outcome
     }
 
@@ -119,7 +141,7 @@ impl Login {
 
     /// The user, asked for now; the store's answer where the directory is away.
     pub(super) async fn known_user(&self, name: &str) -> Result<Option<Answer<UserRecord>>, Refusal> {
-        self.lookup.user(Query::name(name), Freshness::Fresh).await.map_err(|error| access::unreachable(&error))
+        self.lookup.user(Query::name(name), Freshness::Fresh).await.map_err(|error| rules::unreachable(&error))
     }
 
     pub(super) fn domain<'a>(&'a self, user: &UserRecord) -> Result<&'a Domain, Refusal> {
@@ -137,9 +159,9 @@ impl Login {
         let kdc = match directory.kdc().await {
             Ok(kdc) => kdc,
             Err(error @ Error::Offline(_)) => {
-                return self.prove_offline(user, domain, Some(password), access::unreachable(&error)).await;
+                return self.prove_offline(user, domain, Some(password), rules::unreachable(&error)).await;
             }
-            Err(error) => return Err(access::unreachable(&error)),
+            Err(error) => return Err(rules::unreachable(&error)),
         };
         let (password, copy) = match self.offline_of(domain) {
             Some(_) => self.kdc.copy(password).map_err(|error| kdc_error(&error))?,
@@ -213,13 +235,15 @@ impl Login {
         otherwise: Refusal,
     ) -> Result<Outcome, Refusal> {
         match (self.offline_of(domain), password) {
-            (Some(offline), Some(password)) => offline.check(user, domain, self.lookup.now(), password).await,
+            (Some(offline), Some(password)) => {
+                offline.check(user, domain, self.lookup.now(), &self.workstation, password).await
+            }
             _ => Err(otherwise),
         }
     }
 
-    /// What a KDC's refusal means. "Revoked" says disabled, expired and locked alike: the account's state, read after
-    /// the error, tells which.
+    /// What a KDC's refusal means. "Revoked" says disabled, expired and locked alike, "policy" hours, computers and smart
+    /// cards: the account's state, read after the error, tells which.
     pub(super) async fn refusal(&self, verdict: KdcVerdict, user: &UserRecord) -> Refusal {
         match verdict {
             KdcVerdict::WrongPassword | KdcVerdict::PasswordExpired { proven: false } => Refusal::WrongPassword,
@@ -238,16 +262,20 @@ impl Login {
                     }
                 }
             }
-            KdcVerdict::Revoked => {
-                let now = self.lookup.now();
-                match self.lookup.user(Query::Sid(user.sid.clone()), Freshness::Fresh).await {
-                    Ok(Some(user)) => match access::state(&user.value.state, now) {
-                        Err(refusal @ (Refusal::AccountDisabled | Refusal::AccountExpired)) => refusal,
-                        _ => Refusal::AccountLocked,
-                    },
-                    _ => Refusal::AccountLocked,
-                }
-            }
+            KdcVerdict::Revoked => match self.account_refusal(user).await {
+                Some(
+                    refusal @ (Refusal::AccountDisabled
+                    | Refusal::AccountExpired
+                    | Refusal::OutsideLogonHours
+                    | Refusal::WorkstationNotPermitted),
+                ) => refusal,
+                _ => Refusal::AccountLocked,
+            },
+            KdcVerdict::Policy => match self.account_refusal(user).await {
+                Some(refusal) => refusal,
+                None if user.state.needs_smartcard() => Refusal::SmartcardRequired,
+                None => Refusal::KdcPolicy,
+            },
             KdcVerdict::IdentityMismatch | KdcVerdict::UnknownPrincipal => {
                 log::error!("the KDC answered for another account than {} ({})", user.sid, user.dn);
                 Refusal::IdentityMismatch
@@ -270,13 +298,18 @@ impl Login {
                 Refusal::NoFast
             }
             KdcVerdict::Unreachable(_) => Refusal::KdcUnreachable,
-            KdcVerdict::Policy => Refusal::KdcPolicy,
             KdcVerdict::Failed(why) => {
                 log::error!("the KDC refused: {why}");
                 Refusal::KdcFailed
             }
             KdcVerdict::Success => Refusal::Internal,
         }
+    }
+
+    /// What the account's attributes say, read after a KDC's refusal.
+    async fn account_refusal(&self, user: &UserRecord) -> Option<Refusal> {
+        let user = self.lookup.user(Query::Sid(user.sid.clone()), Freshness::Fresh).await.ok()??;
+        state::first_refusal(&state::account(&user, self.lookup.now(), &self.workstation)).err()
     }
 
     /// Whoever must change a password that cannot be changed here is told where.
@@ -305,17 +338,23 @@ impl Login {
         Some(format!("Your password expires {}. {hint}", sentence::in_days(left)).trim_end().to_owned())
     }
 
-    /// Whether the account may log in: its state, then the rules. What lets it in, or what does not.
-    pub(super) async fn permit(&self, user: &Answer<UserRecord>) -> Result<access::Rule, Refusal> {
-        let now = self.lookup.now();
-        if user.source == Source::Stale {
-            access::offline_state(user, now)?;
-        } else {
-            access::state(&user.value.state, now)?;
+    /// Whether the account may log in: its state, then the rules for this PAM service (`None`: for any), then whether
+    /// the password has to be changed.
+    pub(super) async fn judge(&self, user: &Answer<UserRecord>, service: Option<&str>) -> Judgement {
+        let mut judgement = Judgement::default();
+        judgement.add(state::account(user, self.lookup.now(), &self.workstation));
+        match self.domain(&user.value) {
+            Ok(domain) => rules::judge(&mut judgement, &self.lookup, &user.value, &domain.access, service).await,
+            Err(refusal) => judgement.add([Check::new("access", Said::Refuses(refusal), "its domain is gone")]),
         }
-        let user = &user.value;
-        access::rules(&self.lookup, user, &self.domain(user)?.access).await
+        judgement.add(state::password(user));
+        judgement
     }
+}
+
+/// The record of a user who was found.
+pub(super) fn known_record(known: &Result<Option<Answer<UserRecord>>, Refusal>) -> Option<&UserRecord> {
+    known.as_ref().ok()?.as_ref().map(|answer| &*answer.value)
 }
 
 fn kdc_error(error: &Error) -> Refusal {
@@ -337,19 +376,4 @@ pub(super) fn principal(user: &UserRecord, domain: &Domain) -> String {
 /// Fills the template of ccache names: `%U` is the uid (the parser refuses every other letter).
 fn ccache_name(template: &str, uid: u32) -> String {
     template.replace("%U", &uid.to_string())
-}
-
-/// One line for every login and refusal.
-pub(super) fn audit(phase: &str, context: &Context<'_>, outcome: &Outcome) {
-    // What nobody knows may be a password that was typed where the name belongs.
-    let user = if outcome.code == Code::UnknownUser { "(unknown)" } else { context.user };
-    let reason = if outcome.reason.is_empty() { "-" } else { &outcome.reason };
-    log::info!(
-        "{phase}: user={:?} service={:?} rhost={:?} tty={:?} outcome={:?} reason={reason}",
-        user,
-        context.service,
-        context.rhost,
-        context.tty,
-        outcome.code,
-    );
 }

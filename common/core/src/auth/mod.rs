@@ -1,15 +1,18 @@
 //! Authentication and access: what a login asks of the core. Kerberos itself is behind the trait [`Kdc`]; the real one
 //! is `entrad`'s broker, tests bring fakes.
 
-mod access;
+mod audit;
 mod change;
 mod date;
 mod explain;
+mod judgement;
 mod kdc;
 mod login;
 mod offline;
+mod rules;
 mod sentence;
 mod session;
+mod state;
 mod tickets;
 pub mod verifier;
 mod waits;

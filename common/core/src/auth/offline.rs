@@ -14,8 +14,9 @@ use crate::store::{Credential, CredentialStore};
 use crate::types::{Sid, UserRecord};
 
 use super::sentence::Refusal;
+use super::state::Workstation;
 use super::waits::{self, Turn};
-use super::{Kdc, PasswordPipe, access, date, verifier};
+use super::{Kdc, PasswordPipe, date, state, verifier};
 
 /// Most verifiers that wait to be made, each with a pipe: as many logins as a busy host sees at once. Who comes beyond
 /// that gets one at their next login.
@@ -99,6 +100,7 @@ impl Offline {
         user: &Answer<UserRecord>,
         domain: &Domain,
         now: u64,
+        host: &Workstation,
         password: PasswordPipe,
     ) -> Result<Outcome, Refusal> {
         let (record, sid) = (&user.value, &user.value.sid);
@@ -113,7 +115,10 @@ impl Offline {
         if credential.password_set != 0 && last_set != 0 && last_set != credential.password_set {
             return Err(Refusal::OfflineTooOld);
         }
-        access::offline_state(user, now)?;
+        state::first_refusal(&state::account(user, now, host))?;
+        if record.state.needs_smartcard() {
+            return Err(Refusal::SmartcardRequired);
+        }
         match waits::turn(credential.failures, credential.failed, now) {
             Turn::Now => {}
             Turn::In(seconds) => return Err(Refusal::OfflineDelayed(seconds)),

@@ -13,7 +13,15 @@ pub(super) enum Refusal {
     AccountExpired,
     MustChange,
     PasswordExpired,
+    /// logonHours.
+    OutsideLogonHours,
+    /// userWorkstations.
+    WorkstationNotPermitted,
+    /// A password was offered where the domain wants a smart card.
+    SmartcardRequired,
     NotPermitted,
+    /// A rule that may refuse cannot be understood.
+    RuleBroken,
     IdentityMismatch,
     KdcNotVerified,
     /// By how many seconds this host's clock is ahead, where that is known.
@@ -66,6 +74,20 @@ impl Refusal {
             Self::PasswordExpired => {
                 (Code::MustChange, "password-expired", "Your password has expired and must be changed.")
             }
+            Self::OutsideLogonHours => {
+                (Code::Denied, "outside-logon-hours", "Your account may not log in at this hour.")
+            }
+            Self::WorkstationNotPermitted => (
+                Code::Denied,
+                "workstation-not-permitted",
+                "Your account may not log in at this computer. Ask your administrator.",
+            ),
+            Self::SmartcardRequired => {
+                (Code::Denied, "smartcard-required", "Your account logs in with a smart card, not with a password.")
+            }
+            Self::RuleBroken => {
+                (Code::Denied, "access-rule-broken", "Who may log in here cannot be told now. Ask your administrator.")
+            }
             Self::NotPermitted => {
                 (Code::Denied, "not-permitted", "Your account may not log in here. Ask your administrator.")
             }
@@ -104,9 +126,11 @@ impl Refusal {
                 "Your password can be checked only under the protection that is required here, which the domain does not \
                  offer now. Ask your administrator.",
             ),
-            Self::KdcPolicy => {
-                (Code::Denied, "kdc-policy", "The domain does not let you log in at this computer or at this hour.")
-            }
+            Self::KdcPolicy => (
+                Code::Denied,
+                "kdc-policy",
+                "The domain does not let you log in at this computer, at this hour or in this way.",
+            ),
             Self::KdcFailed => (
                 Code::Failed,
                 "kdc-failed",
@@ -174,8 +198,12 @@ mod tests {
             Refusal::AccountLocked => Some(Refusal::AccountExpired),
             Refusal::AccountExpired => Some(Refusal::MustChange),
             Refusal::MustChange => Some(Refusal::PasswordExpired),
-            Refusal::PasswordExpired => Some(Refusal::NotPermitted),
-            Refusal::NotPermitted => Some(Refusal::IdentityMismatch),
+            Refusal::PasswordExpired => Some(Refusal::OutsideLogonHours),
+            Refusal::OutsideLogonHours => Some(Refusal::WorkstationNotPermitted),
+            Refusal::WorkstationNotPermitted => Some(Refusal::SmartcardRequired),
+            Refusal::SmartcardRequired => Some(Refusal::NotPermitted),
+            Refusal::NotPermitted => Some(Refusal::RuleBroken),
+            Refusal::RuleBroken => Some(Refusal::IdentityMismatch),
             Refusal::IdentityMismatch => Some(Refusal::KdcNotVerified),
             Refusal::KdcNotVerified => Some(Refusal::ClockSkew(None)),
             Refusal::ClockSkew(None) => Some(Refusal::ClockSkew(Some(-3))),

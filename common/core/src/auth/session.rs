@@ -7,8 +7,8 @@ use entra_wire::pam::{Code, Context, Outcome, flags};
 use crate::Error;
 use crate::lookup::{Freshness, Query};
 
-use super::access;
 use super::login::Login;
+use super::rules;
 use super::tickets::Ticket;
 use super::{RenewRequest, TicketTimes};
 
@@ -97,7 +97,7 @@ impl Login {
         match self.lookup.user(Query::name(context.user), Freshness::Cached).await {
             Ok(Some(user)) => work(user.value.uid),
             Ok(None) => Outcome::bare(Code::UnknownUser),
-            Err(error) => access::unreachable(&error).outcome(),
+            Err(error) => rules::unreachable(&error).outcome(),
         }
     }
 

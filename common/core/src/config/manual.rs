@@ -5,6 +5,19 @@ use std::fmt::Write;
 use super::options::{Kind, OPTIONS, Opt, Scope, of_scope};
 use super::value::in_words;
 
+/// How the rules of access are combined: `common/core/src/auth/rules.rs`.
+const RULES: [&str; 4] = [
+    "Root and local users are never judged. For a domain's user the account comes first: disabled, expired, locked, \
+     logonHours (UTC), userWorkstations (the host's NetBIOS name). Then these rules, and the first that decides does:",
+    "1. deny_users and deny_groups of the domain, then those of the service: whoever is named is refused. 2. filter of \
+     the domain, then that of the service: whoever does not match is refused. 3. allow_users and allow_groups of the \
+     service let in. 4. default of the service, where it is set, decides. 5. allow_users, permit and allow_groups of the \
+     domain let in. 6. default of the domain decides.",
+    "A table with default = \"deny\", a filter and no list that allows anybody lets in, in the place of its default, \
+     whoever matches the filter.",
+    "\"entractl explain USER --service SERVICE\" shows each rule with what came of it.",
+];
+
 /// Width of the example's comments, in characters.
 const WIDTH: usize = 100;
 
@@ -32,6 +45,12 @@ pub fn example() -> String {
     comment(&mut out, "", "Who may log in.");
     out.push_str("#[domains.\"aadds.contoso.com\".access]\n");
     for opt in of_scope(Scope::Access) {
+        example_option(&mut out, opt);
+    }
+    out.push('\n');
+    comment(&mut out, "", "Who may log in through one PAM service, named as its file in /etc/pam.d.");
+    out.push_str("#[domains.\"aadds.contoso.com\".access.services.sshd]\n");
+    for opt in of_scope(Scope::Service) {
         example_option(&mut out, opt);
     }
     out
@@ -101,14 +120,33 @@ pub fn man_page() -> String {
         "These stand in a table below the domain's, such as [domains.\"aadds.contoso.com\".access].",
         Scope::Access,
     );
-    out.push_str(".SH EXAMPLES\nA managed domain, and only the members of one group may log in:\n.PP\n.RS\n.nf\n");
+    section(
+        &mut out,
+        "ACCESS THROUGH ONE SERVICE",
+        "These stand in a table of the PAM service, named as its file in /etc/pam.d, such as \
+         [domains.\"aadds.contoso.com\".access.services.sshd].",
+        Scope::Service,
+    );
+    out.push_str(".SH ORDER OF THE RULES\n");
+    for paragraph in RULES {
+        let _ = writeln!(out, ".PP\n{}", roff(paragraph));
+    }
+    out.push_str(
+        ".SH EXAMPLES\nA managed domain: only the members of two groups may log in, and through sshd those of one:\n\
+         .PP\n.RS\n.nf\n",
+    );
     for line in [
         "[domains.\"aadds.contoso.com\"]",
         "preset = \"entra-ds\"",
         "",
         "[domains.\"aadds.contoso.com\".access]",
         "default = \"deny\"",
-        "permit = [\"linux-users\"]",
+        "allow_groups = [\"linux-users\", \"linux-admins\"]",
+        "deny_users = [\"mallory\"]",
+        "",
+        "[domains.\"aadds.contoso.com\".access.services.sshd]",
+        "default = \"deny\"",
+        "allow_groups = [\"linux-admins\"]",
     ] {
         let _ = writeln!(out, "{}", roff(line));
     }
@@ -145,6 +183,7 @@ fn takes(kind: Kind) -> String {
         Kind::Mebibytes { most } => format!("number, 0 to {most}"),
         Kind::Text => "text".into(),
         Kind::TextList => "list of texts".into(),
+        Kind::Accounts => "list of names or SIDs".into(),
         Kind::Choice { served, .. } => served.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" | "),
         Kind::IdRange => "\"LOW-HIGH\"".into(),
         Kind::Hosts => "list of hosts".into(),

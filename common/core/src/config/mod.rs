@@ -3,6 +3,7 @@
 //! [`load`] reads the file. Every option stands once, in [`options::OPTIONS`]; the parser, [`example`] and
 //! [`man_page`] are made from it.
 
+mod access;
 mod check;
 mod error;
 mod manual;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use crate::types::DomainId;
 
+pub use access::{Access, AccessRules, ServiceAccess};
 pub use error::ConfigError;
 pub use manual::{example, man_page};
 pub use parse::{load, parse};
@@ -161,15 +163,6 @@ pub enum PrimaryGroup {
     Directory,
     /// A group of the user's own name and id.
     UserPrivate,
-}
-
-/// Who may log in: `[domains.X.access]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Access {
-    /// Whether users whom no rule names may log in.
-    pub default_allow: bool,
-    /// Groups whose members may log in when `default_allow` is false (`permit`), names or SIDs.
-    pub permit: Vec<String>,
 }
 
 impl Domain {

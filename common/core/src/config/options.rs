@@ -1,5 +1,7 @@
 //! Every option, once: the parser, the example configuration and entra.toml(5) are all made from this table.
 
+mod access;
+
 /// The table in which an option stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -9,6 +11,8 @@ pub enum Scope {
     Domain,
     /// In `[domains."NAME".access]`.
     Access,
+    /// In `[domains."NAME".access.services.SERVICE]`.
+    Service,
 }
 
 /// What an option takes.
@@ -34,6 +38,8 @@ pub enum Kind {
     Text,
     /// A list of texts.
     TextList,
+    /// A list of users or groups: names in any form, or SIDs.
+    Accounts,
     /// One of a few words.
     Choice {
         /// Words that this version serves.
@@ -397,24 +403,19 @@ pub const OPTIONS: &[Opt] = &[
                   \"KEYRING:user:%U\" in the kernel; \"KCM:%U\" where a KCM daemon runs (sssd-kcm). The ticket is \
                   renewed while a session lives and goes with the last one.",
     },
-    Opt {
-        scope: Scope::Access,
-        key: "default",
-        kind: Kind::Choice { served: &["allow", "deny"], later: &[] },
-        default: Some("\"allow\""),
-        example: "\"deny\"",
-        summary: "Whether users whom no rule names may log in.",
-        details: "",
-    },
-    Opt {
-        scope: Scope::Access,
-        key: "permit",
-        kind: Kind::TextList,
-        default: Some("[]"),
-        example: r#"["linux-users", "S-1-5-21-1-2-3-1103"]"#,
-        summary: "Groups whose members may log in; needs default = \"deny\".",
-        details: "Names or SIDs; members of nested groups count.",
-    },
+    access::DEFAULT,
+    access::PERMIT,
+    access::allow_users(Scope::Access),
+    access::allow_groups(Scope::Access),
+    access::deny_users(Scope::Access),
+    access::deny_groups(Scope::Access),
+    access::filter(Scope::Access),
+    access::SERVICE_DEFAULT,
+    access::allow_users(Scope::Service),
+    access::allow_groups(Scope::Service),
+    access::deny_users(Scope::Service),
+    access::deny_groups(Scope::Service),
+    access::filter(Scope::Service),
 ];
 
 /// The options of one table, in order.

@@ -15,7 +15,7 @@ use super::error::Problem;
 use super::options::{OPTIONS, Scope, of_scope};
 use super::value::{self, Value};
 use super::{
-    Access, Config, ConfigError, Domain, Fast, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, check,
+    Config, ConfigError, Domain, Fast, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, access, check,
     suggest,
 };
 use crate::types::fold;
@@ -146,15 +146,7 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         return Err(Problem::new(format!("\"{name}\" is no DNS name of a domain; {RIGHT}"), name_span));
     }
     let own = Values::of(table, Scope::Domain, &[ACCESS])?;
-    let access = match table.get(ACCESS) {
-        None => Values::of(&toml_edit::Table::new(), Scope::Access, &[])?,
-        Some(item) => {
-            let table = item.as_table_like().ok_or_else(|| {
-                Problem::new(format!("access is a table; write [domains.\"{name}\".access]"), item.span())
-            })?;
-            Values::of(table, Scope::Access, &[])?
-        }
-    };
+    let access = access::read(table.get(ACCESS), name)?;
     let domain = Domain {
         name: name.to_ascii_lowercase(),
         preset: own
@@ -195,18 +187,8 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         password_warning: own.duration("password_warning")?,
         fast: own.choice("fast", &[("try", Fast::Try), ("require", Fast::Require)])?,
         ccache: own.required_text("ccache")?,
-        access: Access {
-            default_allow: access.choice("default", &[("allow", true), ("deny", false)])?,
-            permit: access.list("permit")?,
-        },
+        access,
     };
-    if domain.access.default_allow && !domain.access.permit.is_empty() {
-        // Who writes a list of permitted groups means it to narrow something.
-        return Err(Problem::new(
-            "permit narrows nothing while everybody may log in; add default = \"deny\" beside it",
-            access.span("permit"),
-        ));
-    }
     Ok(Placed {
         domain,
         name: name_span,
@@ -217,11 +199,11 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
 }
 
 /// One table's values by key, defaults filled in, and where the given ones stand.
-struct Values(BTreeMap<&'static str, (Value, Option<Range<usize>>)>);
+pub(super) struct Values(BTreeMap<&'static str, (Value, Option<Range<usize>>)>);
 
 impl Values {
     /// Reads every key of `table` as an option of `scope`; `tables` are keys that others read.
-    fn of(table: &dyn TableLike, scope: Scope, tables: &[&'static str]) -> Result<Self, Problem> {
+    pub(super) fn of(table: &dyn TableLike, scope: Scope, tables: &[&'static str]) -> Result<Self, Problem> {
         let mut values = BTreeMap::new();
         for opt in of_scope(scope) {
             if let Some(default) = opt.default {
@@ -243,7 +225,7 @@ impl Values {
         Ok(Self(values))
     }
 
-    fn span(&self, key: &str) -> Option<Range<usize>> {
+    pub(super) fn span(&self, key: &str) -> Option<Range<usize>> {
         self.0.get(key).and_then(|(_, span)| span.clone())
     }
 
@@ -251,7 +233,7 @@ impl Values {
         self.0.get(key).map(|(value, _)| value)
     }
 
-    fn text(&self, key: &str) -> Option<String> {
+    pub(super) fn text(&self, key: &str) -> Option<String> {
         match self.get(key) {
             Some(Value::Text(text)) => Some(text.clone()),
             _ => None,
@@ -290,7 +272,7 @@ impl Values {
         }
     }
 
-    fn list(&self, key: &str) -> Result<Vec<String>, Problem> {
+    pub(super) fn list(&self, key: &str) -> Result<Vec<String>, Problem> {
         match self.get(key) {
             Some(Value::List(list)) => Ok(list.clone()),
             _ => Err(internal(key)),
@@ -304,7 +286,7 @@ impl Values {
         }
     }
 
-    fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
+    pub(super) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
         let Some(Value::Text(text)) = self.get(key) else { return Err(internal(key)) };
         choices.iter().find(|(word, _)| word == text).map(|(_, value)| *value).ok_or_else(|| internal(key))
     }

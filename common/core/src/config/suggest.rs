@@ -5,6 +5,7 @@ use super::options::{OPTIONS, Scope, of_scope};
 /// The message for a key that its table does not have; `tables` are the tables that it may hold.
 pub(super) fn unknown_key(key: &str, scope: Scope, tables: &[&'static str]) -> String {
     let shown: String = key.chars().take(60).collect();
+    // A key of several tables belongs into the one that lies nearest above; the table of options is in that order.
     if let Some(elsewhere) = OPTIONS.iter().find(|opt| opt.key == key && opt.scope != scope) {
         return format!("{shown} does not belong here; put it {}", place(elsewhere.scope));
     }
@@ -26,6 +27,9 @@ fn place(scope: Scope) -> &'static str {
         Scope::Global => "at the top of the file, before the first [table]",
         Scope::Domain => "into the domain's table, such as [domains.\"aadds.contoso.com\"]",
         Scope::Access => "into the domain's access table, such as [domains.\"aadds.contoso.com\".access]",
+        Scope::Service => {
+            "into the table of a PAM service, such as [domains.\"aadds.contoso.com\".access.services.sshd]"
+        }
     }
 }
 

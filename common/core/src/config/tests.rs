@@ -21,12 +21,17 @@ fn placed(scope: Scope, line: &str) -> String {
         Scope::Global => format!("{line}\n{HEADER}"),
         Scope::Domain => format!("{HEADER}{line}\n"),
         Scope::Access => format!("{HEADER}[domains.\"aadds.contoso.com\".access]\n{line}\n"),
+        Scope::Service => format!("{HEADER}[domains.\"aadds.contoso.com\".access.services.sshd]\n{line}\n"),
     }
 }
 
 fn with_option(opt: &Opt, value: &str) -> String {
-    let deny = if opt.key == "permit" { "default = \"deny\"\n" } else { "" };
-    placed(opt.scope, &format!("{deny}{} = {value}", opt.key))
+    placed(opt.scope, &format!("{}{} = {value}", deny(opt.key), opt.key))
+}
+
+/// What a list of those who may log in needs beside it.
+fn deny(key: &str) -> &'static str {
+    if key.starts_with("permit") || key.starts_with("allow_") { "default = \"deny\"\n" } else { "" }
 }
 
 #[test]
@@ -69,7 +74,7 @@ fn defaults_are_those_of_the_contract() {
             password_warning: Duration::from_secs(14 * 86_400),
             fast: Fast::Try,
             ccache: "FILE:/tmp/krb5cc_%U".into(),
-            access: Access { default_allow: true, permit: vec![] },
+            access: Access { default_allow: true, ..Access::default() },
         }]
     );
     assert!(parse("").unwrap().domains.is_empty());
@@ -78,7 +83,7 @@ fn defaults_are_those_of_the_contract() {
 #[test]
 fn every_option_is_read() {
     for opt in OPTIONS {
-        let unset = parse(&placed(opt.scope, if opt.key == "permit" { "default = \"deny\"" } else { "" })).unwrap();
+        let unset = parse(&placed(opt.scope, deny(opt.key))).unwrap();
         let set = parse(&with_option(opt, opt.example)).unwrap_or_else(|error| panic!("{}: {error}", opt.key));
         match opt.kind {
             Kind::Choice { served, later } => {
@@ -89,7 +94,7 @@ fn every_option_is_read() {
                     read.push(config);
                 }
                 assert!(
-                    opt.default.is_some() && read.contains(&unset),
+                    opt.default.is_some() == read.contains(&unset),
                     "{}: the default is none of its words",
                     opt.key
                 );
@@ -126,9 +131,9 @@ fn every_line_of_the_example_can_be_switched_on() {
         match line {
             "[domains.\"aadds.contoso.com\"]" => scope = Scope::Domain,
             "[domains.\"aadds.contoso.com\".access]" => scope = Scope::Access,
+            "[domains.\"aadds.contoso.com\".access.services.sshd]" => scope = Scope::Service,
             option => {
-                let deny = if option.starts_with("permit") { "default = \"deny\"\n" } else { "" };
-                parse(&placed(scope, &format!("{deny}{option}"))).unwrap();
+                parse(&placed(scope, &format!("{}{option}", deny(option)))).unwrap();
                 seen += 1;
             }
         }
@@ -242,7 +247,45 @@ fn a_permit_list_that_narrows_nothing_is_refused() {
     let error = refused("[domains.\"a.example\".access]\npermit = [\"staff\"]\n");
     assert!(error.contains("entra.toml:2:10:") && error.contains("add default = \"deny\""), "{error}");
     let config = parse("[domains.\"a.example\".access]\ndefault = \"deny\"\npermit = [\"staff\"]\n").unwrap();
-    assert_eq!(config.domains[0].access, Access { default_allow: false, permit: vec!["staff".into()] });
+    assert_eq!(config.domains[0].access, Access { permit: vec!["staff".into()], ..Access::default() });
+}
+
+#[test]
+fn rules_of_access_are_read_and_wrong_ones_have_a_place() {
+    let access = |text: &str| parse(&format!("[domains.\"a.example\".access]\n{text}\n"));
+    let config = access(
+        "default = \"deny\"\nallow_users = [\"al\", \"A\\\\bob\"]\nfilter = \"(a=1)\"\n\
+         [domains.\"a.example\".access.services.SSHD]\ndeny_groups = [\"s-1-5-21-1-2-3-1200\"]\ndefault = \"allow\"",
+    )
+    .unwrap();
+    let read = &config.domains[0].access;
+    assert_eq!((read.default_allow, read.rules.allow_users.len()), (false, 2));
+    let sshd = read.service("sshd").unwrap();
+    assert_eq!((sshd.default_allow, sshd.rules.deny_groups[0].as_str()), (Some(true), "S-1-5-21-1-2-3-1200"));
+    assert!(read.service("login").is_none());
+    let service = "[domains.\"a.example\".access.services.sshd]\n";
+    for (text, line, column, remedy) in [
+        ("deny_user = [\"x\"]", 2, 1, "did you mean deny_users?"),
+        ("allow_users = [\"x\"]", 2, 15, "add default = \"deny\""),
+        ("allow_groups = [\"x\"]", 2, 16, "add default = \"deny\""),
+        ("deny_users = \"x\"", 2, 14, "a list in brackets"),
+        ("deny_users = [\"x\", \"@y\"]", 2, 20, "names nobody"),
+        ("deny_groups = [\"S-1-5-21-x\"]", 2, 16, "is no SID"),
+        ("deny_groups = [\"S-1-5-32-544\"]", 2, 16, "no account of a domain"),
+        ("filter = \"(a=1)(b=2)\"", 2, 10, "one LDAP filter"),
+        ("filter = \"(a~b=)\"", 2, 10, "no LDAP filter"),
+        ("services = 3", 2, 12, "table of tables"),
+        ("services.sshd = 3", 2, 10, "sshd is no table"),
+        ("services.\"a/b\".default = \"deny\"", 2, 10, "no name of a PAM service"),
+        (&format!("{service}default = \"no\""), 3, 11, "write \"allow\" or \"deny\""),
+        (&format!("{service}permit = []"), 3, 1, "into the domain's access table"),
+        (&format!("{service}allow_users = [\"x\"]"), 3, 15, "add default = \"deny\""),
+        (&format!("{service}[domains.\"a.example\".access.services.SSHD]"), 3, 38, "stands here twice"),
+    ] {
+        let error = access(text).expect_err(text);
+        assert!(error.message.contains(remedy), "{text}: {error}");
+        assert_eq!((error.line, error.column), (line, column), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use toml_edit::{Formatted, Value as Toml};
 use super::error::Problem;
 use super::options::Kind;
 use super::template;
+use crate::types::{NameForm, Sid};
 
 /// Highest id of any range: the two above it mean "none" to system calls.
 const ID_CEILING: u32 = u32::MAX - 2;
@@ -67,6 +68,7 @@ pub(super) fn read(kind: Kind, toml: &Toml) -> Result<Value, Problem> {
             checked(toml, "a ccache name in quotes, such as \"FILE:/tmp/krb5cc_%U\"", ccache).map(Value::Text)
         }
         Kind::TextList => list(toml, "a text in quotes", |text| Ok(text.to_owned())).map(Value::List),
+        Kind::Accounts => list(toml, "a name or SID in quotes", account).map(Value::List),
         Kind::Hosts => list(toml, "a host name or address in quotes", host).map(Value::List),
         Kind::DnList => list(toml, "a distinguished name in quotes", dn).map(Value::List),
         Kind::AttributeList => list(toml, "an attribute's name in quotes", attribute).map(Value::List),
@@ -240,7 +242,7 @@ fn filter(text: &str) -> Result<String, String> {
             return Err(format!("\"{text}\" is not one LDAP filter in parentheses; {RIGHT}"));
         }
     }
-    if depth != 0 || !text.contains('=') {
+    if depth != 0 || !text.contains('=') || ldap3::parse_filter(text).is_err() {
         return Err(format!("\"{text}\" is no LDAP filter (RFC 4515); {RIGHT}"));
     }
     Ok(text.to_owned())
@@ -284,6 +286,22 @@ fn ccache(text: &str) -> Result<String, String> {
         other => return Err(format!("ccaches of type {other} are not known here; {RIGHT}")),
     }
     Ok(text.to_owned())
+}
+
+fn account(text: &str) -> Result<String, String> {
+    const RIGHT: &str = "write a name such as \"alice\", \"AADDS\\\\alice\" or \"alice@contoso.com\", or a SID such as \"S-1-5-21-1-2-3-1103\"";
+    // What looks like a SID is meant as one: as a name it would be nobody's.
+    if text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("S-1-")) {
+        let sid: Sid = text.parse().map_err(|_| format!("\"{text}\" is no SID; {RIGHT}"))?;
+        if !sid.is_of_a_domain() {
+            return Err(format!("\"{text}\" is no account of a domain, so nobody would match it; {RIGHT}"));
+        }
+        return Ok(sid.to_string());
+    }
+    match NameForm::parse(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!("\"{text}\" names nobody; {RIGHT}")),
+    }
 }
 
 fn host(text: &str) -> Result<String, String> {

@@ -97,6 +97,10 @@ pub trait Directory: Send + Sync {
     /// [`Error::Protocol`] where the object with this DN is gone or has another SID.
     async fn token_groups(&self, dn: &str, sid: &Sid) -> Result<Vec<Sid>, Error>;
 
+    /// Whether the user with this DN matches a filter (RFC 4515). [`Error::Protocol`] where the object with this DN is
+    /// gone or has another SID, [`Error::Config`] where the filter is none.
+    async fn matches(&self, dn: &str, sid: &Sid, filter: &str) -> Result<bool, Error>;
+
     /// Groups with these SIDs, in batched searches. Unknown SIDs, and those of others, are left out.
     async fn groups_by_sids(&self, sids: &[Sid]) -> Result<Vec<GroupEntry>, Error>;
 

@@ -9,6 +9,7 @@ mod flight;
 mod groups;
 mod known;
 mod list;
+mod matching;
 mod members;
 mod memberships;
 mod minting;

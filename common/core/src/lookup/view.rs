@@ -90,6 +90,9 @@ impl AccountState {
             ("expired", self.is_expired(now)),
             ("must-change-password", self.must_change()),
             ("password-expired", self.password_expired()),
+            ("outside-logon-hours", !self.hour_is_permitted(now)),
+            ("smartcard-required", self.needs_smartcard()),
+            ("password-not-required", self.control & Self::PASSWORD_NOT_REQUIRED != 0),
         ];
         all.into_iter().filter(|(_, set)| *set).map(|(word, _)| word.to_owned()).collect()
     }

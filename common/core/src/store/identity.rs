@@ -12,7 +12,7 @@ use crate::Error;
 use crate::types::Sid;
 
 /// Version of the tables below and of the records in them: a file of any other version is begun anew.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 const TABLES: &str = "
     CREATE TABLE user_record (
         sid BLOB NOT NULL UNIQUE,
@@ -46,10 +46,18 @@ const TABLES: &str = "
     CREATE INDEX user_groups_fetched ON user_groups (fetched);
     CREATE TABLE group_members (sid BLOB NOT NULL UNIQUE, fetched INTEGER NOT NULL, record BLOB NOT NULL);
     CREATE INDEX group_members_fetched ON group_members (fetched);
+    CREATE TABLE user_filter (
+        sid BLOB NOT NULL,
+        filter TEXT NOT NULL,
+        matches INTEGER NOT NULL,
+        fetched INTEGER NOT NULL,
+        UNIQUE (sid, filter)
+    );
+    CREATE INDEX user_filter_fetched ON user_filter (fetched);
     CREATE TABLE shape (text TEXT NOT NULL);
 ";
 /// Every table; each has the columns `sid` and `fetched`. The first two hold accounts.
-pub(super) const ALL_TABLES: [&str; 4] = ["user_record", "group_record", "user_groups", "group_members"];
+pub(super) const ALL_TABLES: [&str; 5] = ["user_record", "group_record", "user_groups", "group_members", "user_filter"];
 /// Of these, the ones whose rows are counted.
 const ACCOUNTS: usize = 2;
 

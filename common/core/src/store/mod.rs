@@ -8,6 +8,7 @@
 
 mod accounts;
 mod credentials;
+mod filters;
 mod identity;
 mod memberships;
 mod slices;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Sid;
+use super::{LogonHours, Sid};
 
 /// A user or a group, as read by SID or DN when it is not known which it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct UserEntry {
 }
 
 /// The attributes that decide whether an account may log in, raw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountState {
     /// userAccountControl (MS-ADTS 2.2.16).
     pub control: u32,
@@ -51,6 +51,12 @@ pub struct AccountState {
     pub password_last_set: i64,
     /// msDS-UserPasswordExpiryTimeComputed, FILETIME; 0 where not given, `i64::MAX` = never.
     pub password_expires: i64,
+    /// lockoutTime, FILETIME: when the account was locked; 0 = it is not.
+    pub lockout_time: i64,
+    /// logonHours; `None` = at any hour. Boxed, because few accounts have it and every cached record would carry it.
+    pub logon_hours: Option<Box<LogonHours>>,
+    /// userWorkstations: names of computers with commas between them; `None` = any.
+    pub workstations: Option<Box<str>>,
 }
 
 impl AccountState {
@@ -58,6 +64,10 @@ impl AccountState {
     pub const DISABLED: u32 = 0x2;
     /// Computed: too many wrong passwords.
     pub const LOCKED: u32 = 0x10;
+    /// userAccountControl: the account needs no password (UF_PASSWD_NOTREQD).
+    pub const PASSWORD_NOT_REQUIRED: u32 = 0x20;
+    /// userAccountControl: the account logs on with a smart card only (UF_SMARTCARD_REQUIRED).
+    pub const SMARTCARD_REQUIRED: u32 = 0x4_0000;
     /// userAccountControl: the password never expires.
     pub const PASSWORD_NEVER_EXPIRES: u32 = 0x1_0000;
     /// Computed: the password has expired.
@@ -78,9 +88,36 @@ impl AccountState {
         !matches!(self.account_expires, 0 | i64::MAX) && self.account_expires <= filetime(now)
     }
 
-    /// An administrator demands a new password at the next logon.
+    /// When it expires, in Unix seconds; `None` = never.
+    pub fn expires(&self) -> Option<u64> {
+        let never = matches!(self.account_expires, 0 | i64::MAX);
+        (!never).then(|| u64::try_from(self.account_expires / 10_000_000 - 11_644_473_600).unwrap_or_default())
+    }
+
+    /// A password is no way in: the domain wants a smart card.
+    pub fn needs_smartcard(&self) -> bool {
+        self.control & Self::SMARTCARD_REQUIRED != 0
+    }
+
+    /// An administrator demands a new password at the next logon. Of passwords that never expire, and of those that a
+    /// smart card replaces, nothing is demanded (MS-ADTS 3.1.1.4.5.17).
     pub fn must_change(&self) -> bool {
-        self.password_last_set == 0 && self.control & Self::PASSWORD_NEVER_EXPIRES == 0
+        self.password_last_set == 0 && self.control & (Self::PASSWORD_NEVER_EXPIRES | Self::SMARTCARD_REQUIRED) == 0
+    }
+
+    /// Whether the account may log on at this Unix time (seconds).
+    pub fn hour_is_permitted(&self, now: u64) -> bool {
+        self.logon_hours.as_ref().is_none_or(|hours| hours.permit(now))
+    }
+
+    /// Whether the account may log on at the computer with this NetBIOS name, which is also known as `fqdn`. Letter case
+    /// does not count (MS-ADA3 2.354, userWorkstations).
+    pub fn workstation_is_permitted(&self, netbios: &str, fqdn: &str) -> bool {
+        let Some(names) = &self.workstations else { return true };
+        let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
+        // A list without a name restricts nothing.
+        names.peek().is_none()
+            || names.any(|name| name.eq_ignore_ascii_case(netbios) || name.eq_ignore_ascii_case(fqdn))
     }
 
     /// Seconds from this Unix time until the password expires; `None` where it never does, or has.

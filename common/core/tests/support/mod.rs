@@ -35,6 +35,8 @@ pub struct FakeDirectory {
     pub groups: Mutex<Vec<GroupEntry>>,
     /// (member's DN, group's RID)
     pub member_of: Mutex<Vec<(String, u32)>>,
+    /// (user's DN, filter that it matches)
+    pub matching: Mutex<Vec<(String, String)>>,
     pub away: AtomicBool,
     pub searches: AtomicU64,
     pub slow: Mutex<Duration>,
@@ -171,6 +173,11 @@ impl Directory for FakeDirectory {
         groups
             .extend(self.member_of.lock().unwrap().iter().filter(|(member, _)| member == dn).map(|(_, rid)| sid(*rid)));
         Ok(groups)
+    }
+
+    async fn matches(&self, dn: &str, _: &Sid, filter: &str) -> Result<bool, Error> {
+        self.search().await?;
+        Ok(self.matching.lock().unwrap().contains(&(dn.into(), filter.into())))
     }
 
     async fn groups_by_sids(&self, sids: &[Sid]) -> Result<Vec<GroupEntry>, Error> {

@@ -4,7 +4,7 @@
 use ldap3::ResultEntry;
 use ldap3::asn1::StructureTag;
 
-use crate::types::{AccountState, Entry, GroupEntry, Sid, UserEntry, ssh_key};
+use crate::types::{AccountState, Entry, GroupEntry, LogonHours, Sid, UserEntry, ssh_key};
 
 /// Attributes that make a [`UserEntry`].
 pub(super) const USER: &[&str] = &[
@@ -21,6 +21,9 @@ pub(super) const USER: &[&str] = &[
     "accountExpires",
     "pwdLastSet",
     "msDS-UserPasswordExpiryTimeComputed",
+    "lockoutTime",
+    "logonHours",
+    "userWorkstations",
 ];
 /// Attributes that make a [`GroupEntry`].
 pub(super) const GROUP: &[&str] = &["objectClass", "objectSid", "objectGUID", "sAMAccountName", "groupType"];
@@ -126,6 +129,13 @@ impl Raw {
                 account_expires: self.number("accountExpires").unwrap_or_default(),
                 password_last_set: self.number("pwdLastSet").unwrap_or_default(),
                 password_expires: self.number("msDS-UserPasswordExpiryTimeComputed").unwrap_or_default(),
+                lockout_time: self.number("lockoutTime").unwrap_or_default(),
+                logon_hours: self
+                    .values("logonHours")
+                    .first()
+                    .and_then(|value| LogonHours::from_bytes(value))
+                    .map(Box::new),
+                workstations: self.text("userWorkstations").map(Into::into),
             },
         })
     }
@@ -206,6 +216,9 @@ pub(super) mod tests {
                 ("msDS-User-Account-Control-Computed", &[b"-2147483632"]),
                 ("accountExpires", &[b"9223372036854775807"]),
                 ("pwdLastSet", &[b"0"]),
+                ("lockoutTime", &[b"133000000000000000"]),
+                ("logonHours", &[&[0xff; 21]]),
+                ("userWorkstations", &[b"CLIENT1,client2"]),
                 ("uidNumber", &[b"1000"]),
                 ("gidNumber", &[b"2000"]),
             ],
@@ -223,6 +236,9 @@ pub(super) mod tests {
         assert_eq!((user.guid.len(), user.posix), (16, None));
         assert_eq!((user.state.control, user.state.computed), (514, 0x8000_0010));
         assert_eq!((user.state.account_expires, user.state.password_last_set), (i64::MAX, 0));
+        assert_eq!(user.state.lockout_time, 133_000_000_000_000_000);
+        assert!(user.state.logon_hours.is_some_and(|hours| hours.permit(0)));
+        assert_eq!(user.state.workstations.as_deref(), Some("CLIENT1,client2"));
         let Some(Entry::User(user)) = person(&[b"USER"]).classify(Extras { posix: true, ..Extras::default() }) else {
             panic!("a user")
         };

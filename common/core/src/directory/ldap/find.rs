@@ -95,6 +95,26 @@ impl LdapDirectory {
         Ok(entry.values("tokenGroups").iter().filter_map(|value| Sid::from_bytes(value).ok()).collect())
     }
 
+    pub(super) async fn entry_matches(
+        &self,
+        dn: &str,
+        sid: &Sid,
+        wanted: &str,
+        deadline: Instant,
+    ) -> Result<bool, Error> {
+        let wanted = filter::configured(wanted).ok_or_else(|| {
+            Error::Config(format!("`{wanted}` is no LDAP filter (RFC 4515), such as (department=IT)"))
+        })?;
+        let wanted = filter::all_of([filter::equals("objectSid", &sid.to_bytes()), wanted]);
+        let query = Query { base: dn, scope: Scope::Base, filter: &wanted, attributes: &["objectSid"] };
+        let found = self.ask(&query, deadline).await?;
+        if found.entries.iter().any(|entry| entry.sid().as_ref() == Some(sid)) {
+            return Ok(true);
+        }
+        // Nothing came: the account does not match, or it is elsewhere by now.
+        self.read_known(dn, sid, "objectSid", deadline).await.map(|_| false)
+    }
+
     pub(super) async fn find_groups(&self, sids: &[Sid], deadline: Instant) -> Result<Vec<GroupEntry>, Error> {
         let mut seen = HashSet::new();
         let unique: Vec<_> = sids.iter().filter(|sid| seen.insert(*sid)).map(Sid::to_bytes).collect();

@@ -176,6 +176,10 @@ impl Directory for LdapDirectory {
         self.read_token_groups(dn, sid, self.soon()).await
     }
 
+    async fn matches(&self, dn: &str, sid: &Sid, filter: &str) -> Result<bool, Error> {
+        self.entry_matches(dn, sid, filter, self.soon()).await
+    }
+
     async fn groups_by_sids(&self, sids: &[Sid]) -> Result<Vec<GroupEntry>, Error> {
         self.find_groups(sids, self.later()).await
     }

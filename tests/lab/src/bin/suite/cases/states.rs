@@ -155,8 +155,9 @@ fn pamtester(node: &Node, user: &str, operation: &str, typed: &[&str]) -> Result
     Ok(node.run_with(&["pamtester", "sshd", user, operation], Some(lines.as_bytes()), LIMIT)?)
 }
 
-/// The reason in the newest line about this user.
+/// The reason in the newest record about this user.
 fn last_reason(log: &str, user: &str) -> String {
-    let line = log.lines().rev().find(|line| line.contains(&format!("user={user:?}")) && line.contains("outcome="));
-    line.and_then(|line| line.rsplit_once("reason=")).map_or_else(String::new, |(_, reason)| reason.trim().to_owned())
+    let line = log.lines().rev().find(|line| line.contains("audit: ") && line.contains(&format!(" user={user:?} ")));
+    let reason = line.and_then(|line| line.rsplit_once(" reason=")).and_then(|(_, rest)| rest.split(' ').next());
+    reason.unwrap_or_default().to_owned()
 }
