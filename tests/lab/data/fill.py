@@ -221,4 +221,5 @@ def main():
     fill.sam.transaction_commit()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -58,9 +58,41 @@ const DIRECTORY: Layer<'_> = Layer {
     script: include_str!("../data/dc-provision.sh"),
 };
 
+const SMALL: Layer<'_> = Layer {
+    name: "directory-small",
+    hostname: "dc1",
+    packages: &[],
+    files: &[("/usr/share/lab/fill-small.py", include_str!("../data/fill-small.py"), 0o644)],
+    script: "/usr/bin/python3 /usr/share/lab/fill-small.py",
+};
+
+const LARGE: Layer<'_> = Layer {
+    name: "directory-large",
+    hostname: "dc1",
+    packages: &[],
+    files: &[("/usr/share/lab/fill-large.py", include_str!("../data/fill-large.py"), 0o644)],
+    script: "/usr/bin/python3 /usr/share/lab/fill-large.py",
+};
+
+/// What the directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// What the suite asks for: `data/fill.py`.
+    Suite,
+    /// That, and what the bench measures.
+    Small,
+    /// That, with 50,000 users: built in minutes, half a gigabyte.
+    Large,
+}
+
 /// The roots of the domain controller, with the filled directory on top.
-pub(crate) fn roots(base: &Stack) -> Result<Stack> {
-    base.with(&PACKAGES)?.with(&DIRECTORY)
+pub(crate) fn roots(base: &Stack, contents: Contents) -> Result<Stack> {
+    let filled = base.with(&PACKAGES)?.with(&DIRECTORY)?;
+    match contents {
+        Contents::Suite => Ok(filled),
+        Contents::Small => filled.with(&SMALL),
+        Contents::Large => filled.with(&SMALL)?.with(&LARGE),
+    }
 }
 
 /// Programs of the lab that run beside Samba; not part of the snapshot, so a change of theirs builds nothing anew.

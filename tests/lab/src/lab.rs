@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::dc;
+use crate::dc::{self, Contents};
 use crate::error::{Doing, Error, Result};
 use crate::namespace::{self, Boot};
 use crate::network::{SUBNET, Switch};
@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::place::{Lock, remove_tree, run_dir};
 use crate::process::Process;
 use crate::roots::{self, Stack};
-use crate::{client, host, reference};
+use crate::{client, host, reference, winbind};
 
 /// What to bring up.
 #[derive(Debug, Clone)]
@@ -31,17 +31,22 @@ impl Default for Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Dc,
+    Dc(Contents),
     Client,
     Reference,
+    Winbind,
 }
 
-/// Every node that a lab can have: its name, kind, host name and the last parts of its addresses.
-const NODES: [(&str, Kind, &str, &[u8]); 4] = [
-    ("dc", Kind::Dc, "dc1", &[10, 11]),
+/// Every node that a lab can have: its name, kind, host name and the last parts of its addresses. The domain controllers
+/// are one machine with different contents: a lab has one of them.
+const NODES: [(&str, Kind, &str, &[u8]); 7] = [
+    ("dc", Kind::Dc(Contents::Suite), "dc1", &[10, 11]),
+    ("dc-small", Kind::Dc(Contents::Small), "dc1", &[10, 11]),
+    ("dc-large", Kind::Dc(Contents::Large), "dc1", &[10, 11]),
     ("client", Kind::Client, "client1", &[20]),
     ("client2", Kind::Client, "client2", &[21]),
     ("sssd", Kind::Reference, "sssd1", &[30]),
+    ("winbind", Kind::Winbind, "winbind1", &[40]),
 ];
 
 /// A running lab. Dropping it leaves it running: [`Lab::down`] ends it.
@@ -162,9 +167,10 @@ impl Lab {
             node
         } else {
             let stack = match kind {
-                Kind::Dc => dc::roots(base)?,
+                Kind::Dc(contents) => dc::roots(base, contents)?,
                 Kind::Client => client::roots(base)?,
                 Kind::Reference => reference::roots(base)?,
+                Kind::Winbind => winbind::roots(base)?,
             };
             let dir = self.dir.join(name);
             remove_tree(&dir)?;
@@ -175,9 +181,10 @@ impl Lab {
         };
         let address = format!("{SUBNET}.{}", octets[0]);
         match kind {
-            Kind::Dc => dc::start(&node),
+            Kind::Dc(_) => dc::start(&node),
             Kind::Client => client::start(&node, hostname, &address),
             Kind::Reference => reference::start(&node, hostname, &address),
+            Kind::Winbind => winbind::start(&node, hostname, &address),
         }
     }
 }

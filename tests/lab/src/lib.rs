@@ -26,6 +26,7 @@ mod process;
 mod reference;
 mod roots;
 mod terminal;
+mod winbind;
 
 pub use command::{Output, TIMED_OUT};
 pub use error::{Error, Result};

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
 mod gate;
 mod lab;
@@ -31,6 +32,8 @@ enum Command {
     Test(test::Options),
     /// Bring the lab up or down, or open a shell in one of its nodes (needs root)
     Lab(lab::Options),
+    /// Measure beside SSSD and winbind, and write docs/benchmarks.md (needs root)
+    Bench(bench::Options),
     /// Build packages into target/packages
     Package(package::Options),
     /// Count the instructions of warm lookups, and compare
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Test(options) => test::run(&options),
         Command::Lab(options) => lab::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Package(options) => package::run(&options),
         Command::Gate => gate::run(),
         Command::Tidy => tidy::run(),

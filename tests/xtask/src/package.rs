@@ -61,7 +61,11 @@ pub fn run(options: &Options) -> Outcome {
     }
 }
 
-fn deb() -> Outcome {
+/// The Debian packages.
+///
+/// # Errors
+/// Which step failed.
+pub fn deb() -> Outcome {
     let folder = root().join("target/packages");
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -230,7 +234,7 @@ fn output(command: &mut Command) -> Result<String, String> {
 }
 
 /// Where cargo builds.
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 

@@ -20,6 +20,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("entrad", &["entra-wire", "entra-core", "entra-krb5"]),
     ("entractl", &["entra-wire", "entra-core", "entra-krb5"]),
     ("entra-lab", &[]),
+    ("entra-bench", &["entra-lab"]),
     ("entra-plugin-tests", &["entra-wire"]),
     ("xtask", &["entra-lab"]),
 ];

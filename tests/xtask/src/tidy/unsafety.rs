@@ -5,7 +5,7 @@ use super::{Finding, Text};
 
 /// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
 /// of these.
-const PLACES: [&str; 27] = [
+const PLACES: [&str; 29] = [
     // Peer credentials, descriptors in messages, deadlines on connect.
     "common/wire/src/socket.rs",
     // The shared cache: mapped memory, in the modules and in the daemon.
@@ -39,6 +39,9 @@ const PLACES: [&str; 27] = [
     // Namespaces, mounts and processes of the lab.
     "tests/lab/src/place.rs",
     "tests/lab/src/process.rs",
+    // The bench: modules called as glibc calls them, and a module that does nothing.
+    "tests/bench/src/null.rs",
+    "tests/bench/src/bin/bench-driver/ffi.rs",
     // Programs that do to themselves what the tests want done.
     "tests/plugin/src/bin/nss-driver/ffi.rs",
     "tests/plugin/src/bin/nss-driver/pace.rs",
