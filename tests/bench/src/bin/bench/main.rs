@@ -64,6 +64,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
+    let known = parts::PARTS.map(|(name, _)| name);
+    if let Some(word) = arguments.rows.iter().find(|word| !known.iter().any(|name| name.contains(word.as_str()))) {
+        return Err(format!("there is no part \"{word}\"; there are {}", known.join(", ")));
+    }
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let is_whole = !arguments.quick && arguments.rows.is_empty() && arguments.users == "both";
     let aside = workspace.join("target/bench");

@@ -46,6 +46,8 @@ struct Traits {
     programs: &'static [&'static str],
     /// Shell patterns of the files that remember answers.
     remembered: &'static str,
+    /// Those of them from which the module answers by itself.
+    mapped: &'static str,
     /// Where its state lies.
     state: &'static str,
     config: &'static str,
@@ -61,6 +63,7 @@ const ENTRAD: Traits = Traits {
     words: &["/usr/sbin/entrad", "--foreground"],
     programs: &["/sbin/entrad", "/krb5-helper"],
     remembered: "/var/lib/entra/identity.db* /run/entra/cache.map*",
+    mapped: "/run/entra/cache.map*",
     state: "/var/lib/entra",
     config: "/etc/entra/entra.toml",
     pam: "auth required pam_entra.so\naccount required pam_entra.so\n",
@@ -74,6 +77,7 @@ const SSSD: Traits = Traits {
     words: &["/usr/sbin/sssd", "--interactive", "--logger=stderr"],
     programs: &["/sbin/sssd", "/sssd_be", "/sssd_nss", "/sssd_pam"],
     remembered: "/var/lib/sss/db/* /var/lib/sss/mc/*",
+    mapped: "/var/lib/sss/mc/*",
     state: "/var/lib/sss/db",
     config: "/etc/sssd/sssd.conf",
     pam: "auth required pam_sss.so\naccount required pam_sss.so\n",
@@ -87,6 +91,7 @@ const WINBIND: Traits = Traits {
     words: &["/usr/sbin/winbindd", "--foreground", "--no-process-group", "--debug-stdout"],
     programs: &["/sbin/winbindd"],
     remembered: "/var/lib/samba/winbindd_cache.tdb /var/cache/samba/*.tdb /run/samba/gencache*.tdb",
+    mapped: "",
     state: "/var/lib/samba",
     config: "/etc/samba/smb.conf",
     pam: "auth required pam_winbind.so krb5_auth krb5_ccache_type=FILE\naccount required pam_winbind.so\n",
@@ -187,6 +192,15 @@ impl Product {
     pub fn forget(&self) -> Result<()> {
         self.stop()?;
         self.node.sh(&format!("rm -f {}", self.traits.remembered), &[])?.text().map(drop)
+    }
+
+    /// Stops it and removes what the module answers from without the daemon: the next answer is the daemon's.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn unmap(&self) -> Result<()> {
+        self.stop()?;
+        self.node.sh(&format!("rm -f {}", self.traits.mapped), &[])?.text().map(drop)
     }
 
     /// Starts it where it does not run, and waits until the directory answers through it.

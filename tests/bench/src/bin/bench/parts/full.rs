@@ -30,7 +30,7 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
         Ok(())
     })?;
     bench.in_turn(bench.effort.rounds.min(3), |bench, product, _| {
-        product.stop()?;
+        product.unmap()?;
         let took = product.time_to_answer()?;
         bench.add("start-stored", product.who, took);
         Ok(())

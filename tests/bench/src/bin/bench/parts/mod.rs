@@ -27,7 +27,7 @@ pub struct Effort {
 }
 
 /// The whole of it.
-pub const FULL: Effort = Effort { rounds: 5, millis: 60, calls: 100, seconds: 60 };
+pub const FULL: Effort = Effort { rounds: 5, millis: 60, calls: 100, seconds: 40 };
 /// A look at whether it works.
 pub const QUICK: Effort = Effort { rounds: 1, millis: 30, calls: 20, seconds: 10 };
 
