@@ -73,6 +73,8 @@ pub fn join(target: Target<'_>, account: Account<'_>, cancelled: &dyn Fn() -> bo
 /// What adcli said, put into words.
 pub fn renew(target: Target<'_>, account: Account<'_>, cancelled: &dyn Fn() -> bool) -> Result<(), Failure> {
     let mut command = Command::new(PROGRAM);
+    // The servers are chosen here: no plugin of ours names others (see common/krb5-plugin).
+    command.env("ENTRA_NSS_OFF", "1");
     command
         .arg("update")
         .arg("--verbose")
@@ -105,6 +107,7 @@ pub fn delete(target: Target<'_>, computer: &str) -> Result<bool, Failure> {
 
 fn command(verb: &str, target: Target<'_>) -> Command {
     let mut command = Command::new(PROGRAM);
+    command.env("ENTRA_NSS_OFF", "1");
     command
         .arg(verb)
         .arg("--verbose")

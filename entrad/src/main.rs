@@ -102,6 +102,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             None => Ok(Arc::new(NoBroker) as Arc<dyn Kdc>),
         }),
         cache_map: places.cache_map(),
+        run_dir: places.run.clone(),
         private_dir: places.private(),
         state_dir: places.state,
     };

@@ -13,6 +13,7 @@
 //! | [`guard`] | names and ids that cannot be ours, decided without any call |
 //! | [`ranges`] | the id ranges that the root-owned configuration grants |
 //! | [`local`], [`local_names`] | who stands in `/etc/passwd` and `/etc/group`: read, and kept for many questions |
+//! | [`kdc_file`] | the KDC in use, for Kerberos programs |
 //! | [`cache_map`] | answers in shared memory: their layout and reader |
 //! | [`paths`] | sockets and files, as installed |
 
@@ -22,6 +23,7 @@ pub mod cache_map;
 pub mod client;
 pub mod codec;
 pub mod guard;
+pub mod kdc_file;
 pub mod local;
 pub mod local_names;
 pub mod nss;

@@ -21,6 +21,13 @@ pub enum Request<'a> {
     PasswdList(&'a [u8]),
     /// `getgrent`: the batch after this cursor
     GroupList(&'a [u8]),
+    /// Whose tickets have this name
+    PasswdByPrincipal {
+        /// The principal's only component: `alice`, or an enterprise name (RFC 6806) such as `alice@contoso.com`.
+        name: &'a [u8],
+        /// Its realm, in upper case.
+        realm: &'a [u8],
+    },
 }
 
 impl<'a> Request<'a> {
@@ -38,6 +45,7 @@ impl<'a> Request<'a> {
             Op::Initgroups => Self::Initgroups(reader.string()?),
             Op::PasswdList => Self::PasswdList(reader.cursor()?),
             Op::GroupList => Self::GroupList(reader.cursor()?),
+            Op::PasswdByPrincipal => Self::PasswdByPrincipal { name: reader.string()?, realm: reader.string()? },
             _ => return Err(CodecError::Malformed),
         };
         reader.end()?;
@@ -54,11 +62,13 @@ impl<'a> Request<'a> {
             Self::Initgroups(_) => Op::Initgroups,
             Self::PasswdList(_) => Op::PasswdList,
             Self::GroupList(_) => Op::GroupList,
+            Self::PasswdByPrincipal { .. } => Op::PasswdByPrincipal,
         });
         match self {
             Self::PasswdByName(name) | Self::GroupByName(name) | Self::Initgroups(name) => writer.string(name),
             Self::PasswdByUid(id) | Self::GroupByGid(id) => writer.u32(*id),
             Self::PasswdList(cursor) | Self::GroupList(cursor) => writer.cursor(cursor),
+            Self::PasswdByPrincipal { name, realm } => writer.string(name).string(realm),
         };
         writer.finish()
     }
@@ -210,6 +220,7 @@ mod tests {
             Request::Initgroups(b"AADDS\\alice"),
             Request::PasswdList(b""),
             Request::GroupList(b"674000513"),
+            Request::PasswdByPrincipal { name: b"alice@contoso.com", realm: b"AADDS.CONTOSO.COM" },
         ] {
             let frame = request.encode();
             assert_eq!(Request::decode(&frame[4..]), Ok(request));

@@ -24,6 +24,7 @@
 //!             INITGROUPS      5                name:string        primary:u32 list<u32>
 //!             PASSWD_LIST     6                cursor             cursor list<passwd>
 //!             GROUP_LIST      7                cursor             cursor list<group>
+//!             PASSWD_BY_PRINCIPAL  8           name:string realm:string   passwd   name: one component of a principal
 //!
 //! pam.sock    op                               payload            reply
 //!             AUTHENTICATE   32                context            outcome      with 1 descriptor: password
@@ -73,6 +74,7 @@ pub enum Op {
     Initgroups = 5,
     PasswdList = 6,
     GroupList = 7,
+    PasswdByPrincipal = 8,
     Authenticate = 32,
     Account = 33,
     OpenSession = 34,
@@ -84,7 +86,7 @@ pub enum Op {
 }
 
 impl Op {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::PasswdByName,
         Self::PasswdByUid,
         Self::GroupByName,
@@ -92,6 +94,7 @@ impl Op {
         Self::Initgroups,
         Self::PasswdList,
         Self::GroupList,
+        Self::PasswdByPrincipal,
         Self::Authenticate,
         Self::Account,
         Self::OpenSession,

@@ -7,6 +7,10 @@ pub const INCLUDE: &str = "includedir /etc/krb5.conf.d/";
 /// How every snippet of ours begins.
 pub const HEADER: &str = "# Written by `entractl join`";
 
+/// The plugin that knows whose account a principal is; below libkrb5's own folder, which has the architecture's name. A
+/// host without it goes by libkrb5's own rules. The locator beside it needs no line.
+const LOCALAUTH: &str = "entra:libkrb5/entra.so";
+
 /// The snippet for a realm. `kdcs` pins the KDCs; without any, DNS names them.
 pub fn snippet(domain: &str, realm: &str, kdcs: &[String]) -> String {
     let pinned = if kdcs.is_empty() {
@@ -24,6 +28,10 @@ pub fn snippet(domain: &str, realm: &str, kdcs: &[String]) -> String {
          dns_lookup_realm = false\n    \
          dns_lookup_kdc = true\n    \
          permitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96\n\
+         [plugins]\n    \
+         localauth = {{\n        \
+         module = {LOCALAUTH}\n    \
+         }}\n\
          {pinned}\
          [domain_realm]\n    \
          {domain} = {realm}\n    \

@@ -5,6 +5,7 @@
 
 mod cache;
 mod ctl;
+mod kdc_files;
 mod nss;
 mod pam;
 mod places;
@@ -50,6 +51,8 @@ pub struct Startup {
     pub state_dir: PathBuf,
     /// Where lookups are shared with every process: `/run/entra/cache.map`.
     pub cache_map: PathBuf,
+    /// Where Kerberos programs find the KDC in use: `/run/entra`.
+    pub run_dir: PathBuf,
     /// Where the machine ticket and the krb5 profile are: `/run/entra/private`.
     pub private_dir: PathBuf,
 }
@@ -70,7 +73,7 @@ pub fn run(startup: Startup) -> Result<(), Error> {
 }
 
 async fn serve(startup: Startup) -> Result<(), Error> {
-    let Startup { config, nss, pam, ctl, kdc, state_dir, cache_map, private_dir } = startup;
+    let Startup { config, nss, pam, ctl, kdc, state_dir, cache_map, run_dir, private_dir } = startup;
     let kdc = kdc()?;
     let lookup = wire(&config, &state_dir, &private_dir, &kdc)?;
     let login = Arc::new(login(&lookup, kdc, &state_dir));
@@ -84,6 +87,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     probe::start(&lookup);
     upkeep::start(&lookup, &login);
     tickets::start(&login);
+    let kdc_files = kdc_files::start(&lookup, &run_dir);
     tell("READY=1");
     log::info!("entrad {} serves {} domain(s)", env!("CARGO_PKG_VERSION"), config.domains.len());
 
@@ -92,6 +96,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
         _ = interrupt.recv() => {}
     }
     tell("STOPPING=1");
+    kdc_files.remove();
     log::info!("entrad ends");
     Ok(())
 }

@@ -23,13 +23,14 @@ impl Service {
         Self { lookup }
     }
 
-    async fn reply(&self, request: Request<'_>) -> Result<Option<Writer>, Error> {
+    async fn reply(&self, peer: Peer, request: Request<'_>) -> Result<Option<Writer>, Error> {
         match request {
             Request::PasswdByName(name) => self.user(query(name)).await,
             Request::PasswdByUid(uid) => self.user(Some(Query::Id(uid))).await,
             Request::GroupByName(name) => self.group(query(name), true).await,
             Request::GroupByGid(gid) => self.group(Some(Query::Id(gid)), false).await,
             Request::Initgroups(name) => self.initgroups(query(name)).await,
+            Request::PasswdByPrincipal { name, realm } => self.principal(peer, name, realm).await,
             Request::PasswdList(cursor) => self.list_users(cursor).await.map(Some),
             Request::GroupList(cursor) => self.list_groups(cursor).await.map(Some),
         }
@@ -38,6 +39,16 @@ impl Service {
     async fn user(&self, query: Option<Query>) -> Result<Option<Writer>, Error> {
         let Some(query) = query else { return Ok(None) };
         let Some(user) = self.known_user(&query).await? else { return Ok(None) };
+        let mut writer = Writer::reply(Status::Ok);
+        passwd(&user.value).write(&mut writer);
+        Ok(Some(writer))
+    }
+
+    /// Whoever lets people in is root, and gets what the directory says now.
+    async fn principal(&self, peer: Peer, name: &[u8], realm: &[u8]) -> Result<Option<Writer>, Error> {
+        let (Ok(name), Ok(realm)) = (std::str::from_utf8(name), std::str::from_utf8(realm)) else { return Ok(None) };
+        let freshness = if peer.uid == 0 { Freshness::Fresh } else { Freshness::Cached };
+        let Some(user) = self.lookup.user_of_principal(name, realm, freshness).await? else { return Ok(None) };
         let mut writer = Writer::reply(Status::Ok);
         passwd(&user.value).write(&mut writer);
         Ok(Some(writer))
@@ -115,7 +126,7 @@ impl serve::Service for Service {
             return status_frame(Status::NotFound);
         }
         let Ok(request) = Request::decode(&body) else { return status_frame(Status::BadRequest) };
-        match self.reply(request).await {
+        match self.reply(peer, request).await {
             Ok(Some(writer)) if writer.body_len() <= MAX_REPLY => writer.finish(),
             Ok(Some(_)) => {
                 log::error!("an answer is longer than {MAX_REPLY} bytes and cannot be sent");

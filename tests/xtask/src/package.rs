@@ -99,7 +99,7 @@ pub fn deb() -> Outcome {
 /// Everything that is packed, by one cargo run: features are unified in the same way for all.
 fn build() -> Outcome {
     let mut command = cargo();
-    command.args(["build", "--release", "--package", "entractl"]);
+    command.args(["build", "--release", "--package", "entractl", "--package", "entra-krb5-plugin"]);
     for package in &PACKAGES {
         command.args(["--package", package.from]);
     }

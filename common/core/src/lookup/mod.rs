@@ -14,6 +14,7 @@ mod members;
 mod memberships;
 mod minting;
 mod plan;
+mod principal;
 mod published;
 mod resolve;
 mod shape;

@@ -19,7 +19,7 @@ struct Rule {
     soname: Option<&'static str>,
     /// Beginnings of the libraries that it may need.
     needed: &'static [&'static str],
-    /// What each exported symbol begins with.
+    /// What each exported symbol begins with; empty: only `entries` are exported.
     prefix: &'static str,
     /// Symbols that must be there.
     entries: &'static [&'static str],
@@ -27,7 +27,7 @@ struct Rule {
 
 const LIBC: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux"];
 
-const RULES: [Rule; 3] = [
+const RULES: [Rule; 4] = [
     Rule {
         built_as: "libnss_entra.so",
         package: "nss_entra",
@@ -64,6 +64,16 @@ const RULES: [Rule; 3] = [
             "pam_sm_close_session",
             "pam_sm_chauthtok",
         ],
+    },
+    Rule {
+        built_as: "libentra_krb5_plugin.so",
+        package: "entra-krb5-plugin",
+        folder: "common/krb5-plugin",
+        soname: None,
+        needed: &LIBC,
+        // Two interfaces of libkrb5, with a name of its own each.
+        prefix: "",
+        entries: &["localauth_entra_initvt", "service_locator"],
     },
     Rule {
         built_as: "libentra.so",
@@ -138,7 +148,9 @@ fn compare(rule: &Rule, object: &Object) -> Vec<Finding> {
             ));
         }
     }
-    for symbol in object.symbols.iter().filter(|symbol| !symbol.starts_with(rule.prefix)) {
+    let is_right =
+        |symbol: &str| rule.entries.contains(&symbol) || (!rule.prefix.is_empty() && symbol.starts_with(rule.prefix));
+    for symbol in object.symbols.iter().filter(|symbol| !is_right(symbol)) {
         wrong
             .push(format!("it exports {symbol}: only {}* are right, others may shadow a host's function", rule.prefix));
     }

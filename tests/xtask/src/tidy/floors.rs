@@ -15,6 +15,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("entra-krb5", &[]),
     ("entra-core", &["entra-wire", "entra-krb5"]),
     ("entra-capi", &["entra-wire"]),
+    ("entra-krb5-plugin", &["entra-wire"]),
     ("nss_entra", &["entra-wire"]),
     ("pam_entra", &["entra-wire"]),
     ("entrad", &["entra-wire", "entra-core", "entra-krb5"]),
@@ -29,6 +30,7 @@ const OURS: &[(&str, &[&str])] = &[
 const CLOSURES: &[(&str, &[&str])] = &[
     ("entra-wire", &["libc"]),
     ("entra-capi", &["entra-wire", "libc"]),
+    ("entra-krb5-plugin", &["entra-wire", "libc"]),
     // lazy_static and paste come with libnss, whose macros we do not use.
     ("nss_entra", &["entra-wire", "libc", "libnss", "lazy_static", "paste"]),
     (

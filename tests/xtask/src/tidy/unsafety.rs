@@ -5,7 +5,7 @@ use super::{Finding, Text};
 
 /// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
 /// of these.
-const PLACES: [&str; 29] = [
+const PLACES: [&str; 30] = [
     // Peer credentials, descriptors in messages, deadlines on connect.
     "common/wire/src/socket.rs",
     // The shared cache: mapped memory, in the modules and in the daemon.
@@ -13,6 +13,8 @@ const PLACES: [&str; 29] = [
     "common/core/src/cache/region.rs",
     // MIT libkrb5 and its GSSAPI.
     "common/krb5/src/",
+    // libkrb5's plugin interfaces.
+    "common/krb5-plugin/src/abi.rs",
     // The C ABI.
     "common/capi/src/",
     // nsswitch: C's pointers become borrows, and glibc's arrays grow.

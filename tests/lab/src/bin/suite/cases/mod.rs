@@ -23,6 +23,7 @@ mod password;
 mod programs;
 mod proof;
 mod sessions;
+mod single_sign_on;
 mod ssh_keys;
 mod states;
 mod surroundings;
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Case> {
         proof::CASES,
         programs::CASES,
         ssh_keys::CASES,
+        single_sign_on::CASES,
         filters::CASES,
         local::CASES,
         local_wins::CASES,
