@@ -98,6 +98,12 @@ pub enum Verb {
         #[command(subcommand)]
         action: DnsAction,
     },
+    /// Samba's file server on the users of the domain
+    Samba {
+        /// What to do with it
+        #[command(subcommand)]
+        action: SambaAction,
+    },
     /// The configuration
     Config {
         /// What to do with it
@@ -211,6 +217,8 @@ pub enum Topic {
     Nss,
     /// The PAM stack and the module
     Pam,
+    /// Samba: its settings, its secret, its ids
+    Samba,
 }
 
 /// Whom a lookup asks.
@@ -329,6 +337,50 @@ pub struct DnsSet {
     pub domain: Vec<String>,
 }
 
+/// `samba`
+#[derive(Debug, Subcommand)]
+pub enum SambaAction {
+    /// Have Samba serve the users of the domain
+    ///
+    /// Puts what Samba needs into /etc/samba/entra.conf, which smb.conf then includes: member of the domain, the ids that
+    /// lookups give, the keytab, and no password changes of its own. Gives Samba the machine's secret, for which the
+    /// machine gets a new password. What stands in smb.conf is kept; what contradicts is named and refused.
+    Configure(SambaConfigure),
+    /// Answer a mapping of ids as idmap_script(8) asks for it
+    #[command(hide = true)]
+    Idmap {
+        /// SIDTOID SID, IDTOSID UID NUMBER or IDTOSID GID NUMBER
+        #[arg(required = true)]
+        words: Vec<String>,
+    },
+}
+
+/// `samba configure`
+#[derive(Debug, Args)]
+pub struct SambaConfigure {
+    /// Say what would be written, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Put smb.conf back as it was
+    #[arg(long, conflicts_with_all = ["force", "backend"])]
+    pub remove: bool,
+    /// Overrule settings of smb.conf that contradict
+    #[arg(long)]
+    pub force: bool,
+    /// Who gives the domain's ids (default: rid where arithmetic gives the same as lookups, else script)
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<SambaBackend>,
+}
+
+/// Who answers winbindd for the ids of a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SambaBackend {
+    /// winbindd's own arithmetic: needs nobody
+    Rid,
+    /// entractl, for each mapping: ids of the directory (rfc2307), RIDs of 200000 and more
+    Script,
+}
+
 /// `config`
 #[derive(Debug, Subcommand)]
 pub enum ConfigAction {
@@ -385,7 +437,7 @@ mod tests {
     #[test]
     fn topics_that_cannot_be_checked_are_refused() {
         assert!(parse("entractl check dns pam").is_ok());
-        assert_eq!(parse("entractl check samba").unwrap_err(), ErrorKind::InvalidValue);
+        assert_eq!(parse("entractl check printers").unwrap_err(), ErrorKind::InvalidValue);
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use entra_core::Error;
 use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
-use entra_core::config::Config;
+use entra_core::config::{Config, Domain};
 use entra_core::control::{AccountRef, Accounts, Position, Range, Reply, Request};
+use entra_core::directory::DomainInfo;
 use entra_core::directory::ldap::{LdapDirectory, Settings as LdapSettings};
 use entra_core::idmap::IdMapper;
 use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
@@ -54,6 +55,30 @@ pub fn ask(verb: &str, request: Request) -> Result<Reply, Failure> {
         Reply::NotFound => Err(Failure::no(verb, "the directory has no such entry")),
         reply => Ok(reply),
     }
+}
+
+/// The configured domains that can be reached, with what the directory says of each.
+///
+/// # Errors
+/// As [`ask`]; also where none can be reached.
+pub fn acquaint(verb: &str) -> Result<Vec<(Domain, DomainInfo)>, Failure> {
+    need_root(verb)?;
+    let paths = Paths::installed();
+    let config = entra_core::config::load(&paths.config).map_err(|error| Failure::no(verb, error.to_string()))?;
+    let name = format!("/run/entractl-direct.{}", std::process::id());
+    let folder =
+        PrivateFolder::make(Path::new(&name)).map_err(|error| Failure::no(verb, format!("{name}: {error}")))?;
+    block_on(verb, async {
+        let lookup = wire(config, &paths, &folder).map_err(|error| explain(verb, &error))?;
+        let (mut met, mut unmet) = (Vec::new(), Error::Config("no domain is configured".into()));
+        for domain in lookup.domains() {
+            match lookup.learn(domain).await {
+                Ok(info) => met.push((domain.config.clone(), info)),
+                Err(error) => unmet = error,
+            }
+        }
+        if met.is_empty() { Err(explain(verb, &unmet)) } else { Ok(met) }
+    })
 }
 
 async fn answer(lookup: &Arc<Lookup>, request: Request) -> Result<Reply, Error> {

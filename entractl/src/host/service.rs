@@ -32,6 +32,14 @@ pub fn restart_if_running() -> Result<(), String> {
     systemctl(&["try-restart", "entrad.service"])
 }
 
+/// Starts another program's unit anew.
+///
+/// # Errors
+/// What systemctl said.
+pub fn restart(unit: &str) -> Result<(), String> {
+    systemctl(&["restart", unit])
+}
+
 /// Stops the unit, and disables it where `disable` says so.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ mod group;
 mod join;
 mod leave;
 mod list;
+mod samba;
 mod sid;
 mod ssh_keys;
 mod status;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::SshKeys { user } => ssh_keys::run(user, &cli.socket),
         Verb::Cache { action } => cache::run(action, &cli.socket),
         Verb::Dns { action } => dns::run(action, output),
+        Verb::Samba { action } => samba::run(action, &cli.socket, output),
         Verb::Config { action } => config::run(action),
     }
 }

@@ -4,6 +4,7 @@
 mod host;
 mod nss;
 mod pam;
+mod samba;
 mod system;
 
 use std::path::Path;
@@ -20,8 +21,8 @@ use crate::output::{Answer, Mark, Output, Step};
 use crate::preflight::{clock, connect, dns, root_dse};
 
 /// All topics, in the order in which they build on each other.
-const ALL: [Topic; 7] =
-    [Topic::Dns, Topic::Connect, Topic::Clock, Topic::Security, Topic::Join, Topic::Nss, Topic::Pam];
+const ALL: [Topic; 8] =
+    [Topic::Dns, Topic::Connect, Topic::Clock, Topic::Security, Topic::Join, Topic::Nss, Topic::Pam, Topic::Samba];
 
 /// Checks the topics asked for, or all.
 pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> Answer {
@@ -55,6 +56,7 @@ fn of_host(topic: Topic, domains: &[Domain], paths: &Paths, socket: &Path) -> Ve
             let folders = domains.iter().filter_map(|domain| system::ccache_folder(domain, Path::new("/")));
             pam::check().into_iter().chain(folders.map(settle)).collect()
         }
+        Topic::Samba => samba::check(domains, paths, socket),
         Topic::Dns | Topic::Connect | Topic::Join => Vec::new(),
     }
 }

@@ -22,6 +22,7 @@ mod parity_answers;
 mod password;
 mod programs;
 mod proof;
+mod samba;
 mod sessions;
 mod single_sign_on;
 mod ssh_keys;
@@ -67,6 +68,8 @@ pub fn all() -> Vec<Case> {
         offline::CASES,
         password::CASES,
         sessions::CASES,
+        samba::CASES,
+        samba::files::CASES,
         states::CASES,
     ]
     .concat()

@@ -1,0 +1,114 @@
+//! Files over SMB: whose they are, who may reach them.
+
+use entra_lab::accounts::{ALICE, PEOPLE};
+use entra_lab::dc::{DOMAIN_SID, FIRST_ID};
+
+use super::serving;
+use crate::Case;
+use crate::check::{self, Verdict};
+use crate::world::{Planted, World};
+
+pub const CASES: &[Case] = &[
+    ("samba: files of 50 users belong to the ids that id shows", owners),
+    ("samba: shares for groups, with blanks in their names and nested ones", groups),
+    ("samba: a list of rights names users and groups, and is inherited", rights),
+];
+
+/// Users of the first case, and files of each.
+const USERS: usize = 50;
+const FILES: usize = 20;
+/// Password of planted users.
+const PASSWORD: &str = "Planted-Pass-1";
+
+fn owners(world: &World) -> Verdict {
+    let server = serving::ready(world)?;
+    let client = serving::other(world)?;
+    // 'static, as planted accounts are.
+    let names: Vec<&'static str> = (1..=USERS).map(|at| &*format!("smb{at:02}").leak()).collect();
+    let users: Vec<Planted> = names.iter().map(|name| Planted::user(name, PASSWORD)).collect();
+    server.must(&["sh", "-c", "rm -rf /srv/share/smb*"])?;
+    world.with_planted(&users, |rids| {
+        let script = r#"
+set -e
+mkdir -p /tmp/many && cd /tmp/many
+for file in $(seq -w 1 "$3"); do echo "$file" >"f$file"; done
+for user in $(seq -f 'smb%02g' 1 "$2"); do
+    echo "$1" | kinit -c "/tmp/smb-$user" "$user" >/dev/null
+    KRB5CCNAME=/tmp/smb-$user smbclient "//$4/share" --use-kerberos=required -N \
+        -c "mkdir $user; cd $user; prompt off; mput f*" >/dev/null 2>/tmp/smb-log || { cat /tmp/smb-log; exit 1; }
+done"#;
+        let words = ["sh", "-c", script, "sh", PASSWORD, &USERS.to_string(), &FILES.to_string(), serving::SERVER];
+        check::text("1,000 files", client.run_with(&words, None, std::time::Duration::from_secs(120))?)?;
+        let text = server.must(&["sh", "-c", "cd /srv/share && stat -c '%n %u %U %g' smb*/f*"])?;
+        let mut expected = Vec::new();
+        for (name, rid) in names.iter().zip(rids) {
+            let uid = server.must(&["id", "-u", name])?;
+            check::equal(name, &uid, &(FIRST_ID + rid).to_string())?;
+            expected.extend((1..=FILES).map(|at| format!("{name}/f{at:02} {uid} {name} {}", FIRST_ID + 513)));
+        }
+        check::equal("files", &text.lines().map(str::to_owned).collect(), &expected)?;
+        for (name, rid) in names.iter().zip(rids).step_by(10) {
+            let acls = serving::acls(&client, name, &format!("{name}/f01"), &["--numeric"])?;
+            check::holds("owner as a SID", &acls, &format!("OWNER:{DOMAIN_SID}-{rid}\n"))?;
+        }
+        Ok(())
+    })
+}
+
+fn groups(world: &World) -> Verdict {
+    let server = serving::ready(world)?;
+    let client = serving::other(world)?;
+    for user in ["alice", "nested", "ivan"] {
+        let account = PEOPLE.iter().find(|account| account.sam == user).ok_or("no such account")?;
+        serving::ticket(&client, user, account.password)?;
+    }
+    let put =
+        |user: &str, share: &str| serving::smb(&client, user, share, &format!("put /etc/hostname {user}-{share}"));
+    for (user, share, allowed) in [
+        ("alice", "admins", true),
+        ("ivan", "admins", false),
+        ("nested", "admins", false),
+        ("nested", "nested", true),
+        ("alice", "nested", false),
+    ] {
+        let output = put(user, share)?;
+        check::that(output.ok() == allowed, || format!("{user} at {share}: {}", output.describe()))?;
+        if !allowed {
+            check::holds("why", &output.stdout, "NT_STATUS_ACCESS_DENIED")?;
+        }
+    }
+    let file = server.must(&["stat", "-c", "%u %g", "/srv/share/alice-admins"])?;
+    let group = server.must(&["getent", "group", "linux admins"])?;
+    let gid = group.split(':').nth(2).unwrap_or_default();
+    check::equal("owner and forced group", &file, &format!("{} {gid}", ALICE.uid()))
+}
+
+fn rights(world: &World) -> Verdict {
+    let server = serving::ready(world)?;
+    let client = serving::other(world)?;
+    let bob = PEOPLE.iter().find(|account| account.sam == "bob").ok_or("no bob")?;
+    serving::ticket(&client, "alice", ALICE.password)?;
+    serving::ticket(&client, "bob", bob.password)?;
+    server.must(&["rm", "-rf", "/srv/share/team"])?;
+    check::text("mkdir", serving::smb(&client, "alice", "share", "mkdir team")?)?;
+    let refused = serving::smb(&client, "bob", "share", "cd team; put /etc/hostname his")?;
+    check::that(!refused.ok(), || "bob may write before alice lets him".into())?;
+    for ace in ["ACL:AADDS\\bob:ALLOWED/OI|CI/FULL", "ACL:AADDS\\Linux Admins:ALLOWED/OI|CI/READ"] {
+        serving::acls(&client, "alice", "team", &["-a", ace])?;
+    }
+    check::text(
+        "alice's",
+        serving::smb(&client, "alice", "share", "cd team; mkdir sub; cd sub; put /etc/hostname a")?,
+    )?;
+    let inherited = serving::acls(&client, "alice", "team/sub/a", &[])?;
+    check::holds("inherited", &inherited, "ACL:AADDS\\bob:ALLOWED/I/FULL")?;
+    check::holds("inherited", &inherited, "ACL:AADDS\\linux admins:ALLOWED/I/READ")?;
+    let posix = server.must(&["getfacl", "-cn", "/srv/share/team/sub/a"])?;
+    let gid = server.must(&["sh", "-c", "getent group 'linux admins' | cut -d: -f3"])?;
+    check::holds("getfacl", &posix, &format!("user:{}:rwx", bob.uid()))?;
+    check::holds("getfacl", &posix, &format!("group:{gid}:r-x"))?;
+    check::text("bob's", serving::smb(&client, "bob", "share", "cd team/sub; put /etc/hostname b; del a")?)?;
+    check::equal("owner", &server.must(&["stat", "-c", "%U", "/srv/share/team/sub/b"])?.as_str(), &"bob")?;
+    serving::acls(&client, "bob", "team/sub/b", &["-G", "AADDS\\Linux Admins"])?;
+    check::equal("chgrp", &server.must(&["stat", "-c", "%g", "/srv/share/team/sub/b"])?, &gid)
+}
