@@ -64,15 +64,10 @@ fn settings(places: &Places) -> Result<(Step, Vec<Setting>), Failure> {
     let name = places.include.display();
     let text = std::fs::read_to_string(&places.include).map_err(|error| wrong(format!("{name}: {error}")))?;
     let ours = smb_conf::globals(&format!("[global]\n{text}"));
-    let printed = programs::testparm(&places.smb_conf).map_err(wrong)?;
+    let printed = programs::testparm(&places.smb_conf, true).map_err(wrong)?;
     let present = smb_conf::globals(&printed);
-    let lost: Vec<_> = ours
-        .iter()
-        // testparm leaves out what is Samba's default anyway.
-        .filter(|own| smb_conf::value(&present, &own.key).is_some_and(|value| !value.eq_ignore_ascii_case(&own.value)))
-        .map(|own| own.key.as_str())
-        .collect();
-    if smb_conf::value(&present, "realm").is_none() {
+    let lost: Vec<_> = smb_conf::lost(&ours, &present).map(|own| own.key.as_str()).collect();
+    if lost.contains(&"realm") {
         return Err(wrong(format!("{} does not include {name}", places.smb_conf.display())));
     }
     if !lost.is_empty() {

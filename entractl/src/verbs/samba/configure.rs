@@ -150,16 +150,12 @@ impl Plan {
         file::replace(&include, self.file.as_bytes(), 0o600)
             .and_then(|()| file::replace(&smb_conf, text.as_bytes(), 0o600))
             .map_err(|error| Failure::no("testparm", error.to_string()))?;
-        let printed = programs::testparm(&smb_conf).map_err(|error| {
+        let printed = programs::testparm(&smb_conf, true).map_err(|error| {
             Failure::no("testparm", format!("{} would be refused: {error}", places.smb_conf.display()))
                 .remedy("correct what it names; nothing was changed")
         })?;
         let seen = smb_conf::globals(&printed);
-        let lost = self
-            .settings
-            .iter()
-            .find(|own| smb_conf::value(&seen, &own.key).is_some_and(|value| !value.eq_ignore_ascii_case(&own.value)));
-        if let Some(lost) = lost {
+        if let Some(lost) = smb_conf::lost(&self.settings, &seen).next() {
             let error = format!("{} = {} does not count: something overrules it", lost.key, lost.value);
             return Err(Failure::no("testparm", error).remedy("`testparm -sv` shows what counts"));
         }
@@ -218,7 +214,7 @@ fn present(text: &str) -> Result<Vec<Setting>, Failure> {
     let file = folder.file("smb.conf");
     let bare = smb_conf::without_include(text).unwrap_or_else(|| text.to_owned());
     file::replace(&file, bare.as_bytes(), 0o600).map_err(|error| Failure::no("smb.conf", error.to_string()))?;
-    let printed = programs::testparm(&file).map_err(|error| {
+    let printed = programs::testparm(&file, false).map_err(|error| {
         Failure::no("smb.conf", format!("testparm refuses it as it stands: {error}")).remedy("correct it first")
     })?;
     let present = smb_conf::globals(&printed);

@@ -43,13 +43,13 @@ pub(in crate::verbs) fn version() -> (u32, u32) {
     parse_version(&said).unwrap_or((4, 0))
 }
 
-/// What `testparm -s` makes of a smb.conf.
+/// What `testparm -s` makes of a smb.conf; with `defaults`, also what nobody set.
 ///
 /// # Errors
 /// What it complains about.
-pub(in crate::verbs) fn testparm(file: &Path) -> Result<String, String> {
+pub(in crate::verbs) fn testparm(file: &Path, defaults: bool) -> Result<String, String> {
     let file = file.to_str().ok_or("a path that is no UTF-8")?;
-    let done = run("testparm", &["-s", file], LOCAL)?;
+    let done = run("testparm", &[if defaults { "-sv" } else { "-s" }, file], LOCAL)?;
     if done.success {
         return Ok(done.output);
     }

@@ -61,6 +61,12 @@ pub(in crate::verbs) fn value<'a>(settings: &'a [Setting], key: &str) -> Option<
     settings.iter().rev().find(|setting| setting.is(key)).map(|setting| setting.value.as_str())
 }
 
+/// Those of ours that do not count, by what `testparm -sv` printed.
+pub(in crate::verbs) fn lost<'a>(ours: &'a [Setting], counting: &'a [Setting]) -> impl Iterator<Item = &'a Setting> {
+    let counts = |own: &Setting| counting.iter().rev().find(|it| it.is(&own.key)).is_some_and(|it| it.agrees(own));
+    ours.iter().filter(move |own| !counts(own))
+}
+
 /// Present settings that ours would overrule: somebody chose them.
 pub(in crate::verbs) fn conflicts<'a>(present: &'a [Setting], ours: &[Setting]) -> Vec<(&'a Setting, String)> {
     let overruled = |setting: &'a Setting| {

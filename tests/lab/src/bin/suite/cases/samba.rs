@@ -17,7 +17,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Settings of somebody's own, comments among them.
-const OWN: &str = "# ours\n[global]\n  netbios name = CLIENT2\n  log level = 1 auth:2 ; more for a while\n\n\
+const OWN: &str = "# ours\n[global]\n  netbios name = CLIENT2\n  log level = 1 auth:2\n\n\
                    # shares\n[data]\n  path = /srv/data\n  read only = no\n";
 
 fn round_trip(world: &World) -> Verdict {
