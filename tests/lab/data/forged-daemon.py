@@ -30,6 +30,7 @@ USERS = {
 GROUPS = {
     "evil": ("evil", 27, ["peggy"]),
     "vile": ("sudo", FIRST + 10, ["peggy"]),
+    "loud": ("SUDO", FIRST + 12, ["peggy"]),
     "live": ("live", 0, ["peggy"]),
     "veil": ("veil", FIRST + 11, ["root", "localuser", "peggy"]),
 }

@@ -11,6 +11,7 @@ pub const CASES: &[Case] = &[
     ("local wins: users and groups of the directory with local names", names),
     ("local wins: uidNumber and gidNumber of local accounts", numbers),
     ("local wins: a forged socket", forged),
+    ("local wins: a forged cache.map", forged_map),
 ];
 
 const NOT_FOUND: i32 = 2;
@@ -126,7 +127,7 @@ fn forged(world: &World) -> Verdict {
     for name in ["mallory", "trent", "eve", "oscar", "walter", "674190000"] {
         not_found(&node, "passwd", name)?;
     }
-    for name in ["evil", "vile", "live", "674001126"] {
+    for name in ["evil", "vile", "loud", "live", "674001126"] {
         not_found(&node, "group", name)?;
     }
     check::equal("members", &text(&["getent", "group", "veil"])?.as_str(), &"veil:*:674190011:peggy")?;
@@ -135,6 +136,58 @@ fn forged(world: &World) -> Verdict {
     grants_nothing(&node, "peggy")?;
     check::equal("what the host says of its own accounts", &local_answers(&node)?, &before)?;
     node.stop("forged").map_err(String::from)
+}
+
+/// Whoever takes over the worker writes the shared cache: it is believed, but no right of this host is its to give. The
+/// daemon runs beside it, and is asked for what the map is not believed.
+fn forged_map(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    // A local account with ids of the directory's range.
+    node.must(&["groupadd", "-g", "674190050", "localhigh"])?;
+    node.must(&["useradd", "-u", "674190050", "-g", "674190050", "localhigh"])?;
+    product::stop_daemon(&node)?;
+    product::start_daemon(&node)?;
+    let mut before = local_answers(&node)?;
+    before.push(check::text("id localhigh", node.run(&["id", "localhigh"])?)?);
+    node.put_file("/usr/local/lib/forged-map.py", include_str!("../../../../data/forged-map.py"), 0o644)?;
+    let script = "exec setpriv --reuid entra --regid entra --clear-groups python3 /usr/local/lib/forged-map.py \"$1\"";
+    check::status("the forged map", &node.sh(script, &["/run/entra/cache.map"])?, 0)?;
+    let ask = |database: &str, key: &str| node.run(&["getent", "-s", "entra", database, key]);
+
+    // What is in order is believed. So the refusals below have the reason they should.
+    let user = check::text("a forged user", ask("passwd", "mallory")?)?;
+    check::equal("a forged user", &user.as_str(), &"mallory:*:674190000:674190000::/tmp:/bin/sh")?;
+    let group = check::text("a forged group", ask("group", "fine")?)?;
+    check::equal("a forged group", &group.as_str(), &"fine:*:674190013:mallory")?;
+    let groups = node.run(&["id", "-G", "mallory"])?.stdout;
+    check::equal("forged groups", &groups.as_str(), &"674190000 674190013\n")?;
+
+    for key in ["trent", "eve", "igor", "oscar", "walter", "wendy", "localuser", "1000", "0"] {
+        refused(&node, "passwd", key)?;
+    }
+    for uid in ["674190001", "674190002", "674190003", "674190050"] {
+        refused(&node, "passwd", uid)?;
+    }
+    for key in ["evil", "vile", "loud", "live", "high", "sudo", "veil", "lief", "27", "0"] {
+        refused(&node, "group", key)?;
+    }
+    for gid in ["674190010", "674190011", "674190012", "674190015", "674190050"] {
+        refused(&node, "group", gid)?;
+    }
+    // Her groups have numbers of the directory, which the map calls sudo and SUDO.
+    let groups = node.run(&["id", "-G", "peggy"])?.stdout;
+    check::equal("groups", &groups.as_str(), &"674190000 674190010 674190012\n")?;
+    grants_nothing(&node, "peggy")?;
+    let mut after = local_answers(&node)?;
+    after.push(check::text("id localhigh", node.run(&["id", "localhigh"])?)?);
+    check::equal("what the host says of its own accounts", &after, &before)?;
+    // The daemon beside it goes on.
+    check::text("alice", node.run(&["id", "alice"])?).map(drop)
+}
+
+fn refused(node: &Node, database: &str, key: &str) -> Verdict {
+    let output = node.run(&["getent", "-s", "entra", database, key])?;
+    check::status(&format!("getent -s entra {database} '{key}', which says {:?}", output.stdout), &output, NOT_FOUND)
 }
 
 /// Puts a liar into the daemon's place.
