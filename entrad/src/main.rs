@@ -131,6 +131,8 @@ fn broker_settings(
         policy: Policy {
             realms: config.domains.iter().map(config::Domain::realm).collect(),
             config: absolute(&arguments.config)?,
+            passwd: entra_wire::local::passwd().to_owned(),
+            group: entra_wire::local::group().to_owned(),
         },
         program: absolute(&arguments.helper)?,
         keytab: absolute(&arguments.keytab)?,

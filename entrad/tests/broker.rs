@@ -38,7 +38,7 @@ const PASSWORD: &str = "Right-Password-1";
 /// A scene: its name, what runs as the worker, and what is checked outside of it.
 type Scene = (&'static str, fn(&Stage));
 
-const SCENES: [Scene; 12] = [
+const SCENES: [Scene; 14] = [
     ("the worker has no right left", no_right_left),
     ("the machine's ticket is the worker's file", machine_ticket),
     ("a wrong password is tried once, with armor", wrong_password),
@@ -51,6 +51,8 @@ const SCENES: [Scene; 12] = [
     ("a password is changed where the old one is right", change),
     ("a ticket is renewed and removed as its owner", renew_and_destroy),
     ("two helpers at most compute, and hold up nobody else", heavy_helpers),
+    ("a flood of logins leaves a place for the machine's ticket", place_of_the_machine),
+    ("a helper of another version is told apart", another_version),
 ];
 
 fn main() -> ExitCode {
@@ -128,7 +130,12 @@ impl Stage {
 
     fn settings(&self) -> Settings {
         Settings {
-            policy: Policy { realms: vec![REALM.into()], config: self.path("entra.toml") },
+            policy: Policy {
+                realms: vec![REALM.into()],
+                config: self.path("entra.toml"),
+                passwd: "/etc/passwd".into(),
+                group: "/etc/group".into(),
+            },
             program: env!("CARGO_BIN_EXE_krb5-helper").into(),
             keytab: self.path("keytab"),
             machine_ccache: self.path("private/machine.ccache"),
@@ -432,5 +439,33 @@ fn heavy_helpers(stage: &Stage) {
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(count(), 3);
         login.abort();
+    });
+}
+
+fn place_of_the_machine(stage: &Stage) {
+    let starts = stage.path("starts");
+    // It is asked for what it is executed for: a login hangs, the machine's request is answered with nonsense at once.
+    let script = format!("echo x >> {}; grep -q alice && exec sleep 1000; exit 1", starts.display());
+    let settings = Settings { program: stage.script(&script), helpers: 2, queue: 4, ..stage.settings() };
+    Stage::play(settings, async |channel| {
+        for _ in 0..20 {
+            let (channel, request) = (Arc::clone(&channel), stage.login());
+            tokio::spawn(async move { log_in(&channel, request, PASSWORD).await });
+        }
+        let limit = Instant::now() + Duration::from_secs(10);
+        while fs::read_to_string(&starts).unwrap_or_default().lines().count() < 2 {
+            assert!(Instant::now() < limit, "no login was started");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let error = channel.machine_ticket(REALM, stage.kdc).await.unwrap_err();
+        assert!(error.to_string().contains("without an answer"), "the machine's helper did not run: {error}");
+    });
+}
+
+fn another_version(stage: &Stage) {
+    let settings = Settings { program: stage.script("printf 'EJ\\377\\377something else'"), ..stage.settings() };
+    Stage::play(settings, async |channel| {
+        let error = log_in(&channel, stage.login(), PASSWORD).await.unwrap_err();
+        assert!(matches!(&error, Error::Io(why) if why.contains("restart entrad")), "{error}");
     });
 }

@@ -34,6 +34,8 @@ pub struct Paths {
     pub journal: PathBuf,
     /// `/var/lib/entra/idmap.db`: which ids belong to which domain; the daemon's, only read here.
     pub slices: PathBuf,
+    /// `/var/lib/entra/credentials.db`: verifiers for offline logins; the daemon's, only removed here.
+    pub credentials: PathBuf,
 }
 
 impl Paths {
@@ -53,6 +55,7 @@ impl Paths {
             config: at(entra_wire::paths::CONFIG),
             journal: at("/etc/entra/join.json"),
             slices: at("/var/lib/entra/idmap.db"),
+            credentials: at("/var/lib/entra/credentials.db"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `leave`: undoes what join did, on the host and, with somebody's credentials, in the domain.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use entra_core::config::Domain;
 use entra_core::control::Request;
@@ -146,11 +146,27 @@ impl Joined {
 
     /// Gives what could not be undone.
     fn undo(&self, paths: &Paths) -> Vec<String> {
-        match &self.journal {
+        let mut left = match &self.journal {
             Some(journal) => journal.undo(paths),
             None => undo_without_journal(&self.domain, paths),
-        }
+        };
+        left.extend(forget_passwords(paths).err());
+        left
     }
+}
+
+/// Removes the verifiers for offline logins with the last domain. Where there is another one, the daemon sorts out at its
+/// next start whose are left: root reads and writes no database in a folder of the worker.
+fn forget_passwords(paths: &Paths) -> Result<(), String> {
+    if configured(paths, "leave").is_ok_and(|domains| !domains.is_empty()) {
+        return Ok(());
+    }
+    let mut journal = paths.credentials.clone().into_os_string();
+    journal.push("-journal");
+    for path in [&paths.credentials, &PathBuf::from(journal)] {
+        file::remove(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// A configuration that an administrator wrote: the domain and the realm's keys go, krb5.conf is not ours to judge.
@@ -228,7 +244,10 @@ mod tests {
         fs::write(&paths.keytab, [&[5, 2][..], &other, &record("WEB1$", "D.EXAMPLE", 2, 18)].concat()).unwrap();
         let joined = Joined::find(&paths).unwrap();
         assert_eq!((joined.computer.as_str(), joined.domain.name.as_str()), ("WEB1", "d.example"));
+        fs::create_dir_all(paths.credentials.parent().unwrap()).unwrap();
+        fs::write(&paths.credentials, "verifiers").unwrap();
         assert_eq!(joined.undo(&paths), Vec::<String>::new());
+        assert!(!paths.credentials.exists(), "passwords of the domain can still be guessed at");
         assert_eq!(fs::read_to_string(&paths.config).unwrap(), "cache_ttl = \"1h\"\n");
         assert_eq!(fs::read(&paths.keytab).unwrap(), [&[5, 2][..], &other].concat());
     }

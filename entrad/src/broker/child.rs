@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
+use super::queue::Weight;
 use super::seqpacket::MAX_DESCRIPTORS;
 
 /// Longest answer of a helper, in bytes.
@@ -21,8 +22,8 @@ pub(crate) struct Helper {
     pub(crate) deadline: Instant,
     /// Whose request it does.
     pub(crate) id: u64,
-    /// Whether it runs Argon2id.
-    pub(crate) heavy: bool,
+    /// What it takes.
+    pub(super) weight: Weight,
 }
 
 /// What reading from a helper gave.
@@ -38,13 +39,13 @@ pub(crate) enum Progress {
 impl Helper {
     /// Executes `program` with `job` on descriptor 0, its answer on 1, passwords on 3 and 4, and nothing else: no
     /// argument, no environment, no other descriptor.
-    pub(crate) fn start(
+    pub(super) fn start(
         program: &Path,
         job: &[u8],
         passwords: Vec<OwnedFd>,
         id: u64,
         deadline: Instant,
-        heavy: bool,
+        weight: Weight,
     ) -> Result<Self> {
         let (reader, mut writer) = std::io::pipe()?;
         // A pipe takes the whole job without a reader: it is far shorter than 64 KiB.
@@ -82,7 +83,7 @@ impl Helper {
         drop(passwords);
         let stdout = child.stdout.take().ok_or_else(|| std::io::Error::other("no pipe"))?;
         set_nonblocking(stdout.as_fd())?;
-        Ok(Self { child, stdout, answer: Vec::new(), deadline, id, heavy })
+        Ok(Self { child, stdout, answer: Vec::new(), deadline, id, weight })
     }
 
     /// Where the answer comes from.

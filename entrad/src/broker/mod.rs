@@ -11,6 +11,7 @@ mod child;
 #[allow(unsafe_code)] // FFI edge: splice, tee
 mod copy;
 mod frame;
+mod queue;
 #[allow(unsafe_code)] // FFI edge
 mod seqpacket;
 mod serve;
@@ -27,7 +28,7 @@ pub use validate::Policy;
 use self::seqpacket::Interest;
 use crate::privileges;
 
-/// Most helpers at once, and most requests that wait for one.
+/// Most helpers at once, and most requests that wait for one; the machine's own ticket has places beside these.
 pub const LIMITS: (usize, usize) = (16, 256);
 
 /// The broker's first message.

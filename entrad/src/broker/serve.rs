@@ -8,14 +8,14 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::broker::child::{Helper, Progress};
+use crate::broker::queue::{Queue, Waiting, Weight};
 use crate::broker::seqpacket::{self, Interest, MAX_MESSAGE};
 use crate::broker::{Policy, frame};
+use crate::helper::version::{self, Wrong};
 use crate::helper::{Failure, Job, Reply, Request};
 
 /// Most answers that wait for the worker to take them; beyond that nothing more is read from it.
 const MAX_ANSWERS: usize = 512;
-/// Most helpers at once that run Argon2id: each takes a processor and 64 MiB.
-const MAX_HEAVY: usize = 2;
 /// How long a helper may live after the time that its requester gave: it keeps that time itself, so that its answer
 /// says what happened.
 const GRACE: Duration = Duration::from_millis(500);
@@ -37,9 +37,9 @@ pub struct Settings {
     pub machine_ccache: PathBuf,
     /// uid and gid of the worker.
     pub worker: (u32, u32),
-    /// Most helpers at once.
+    /// Most helpers at once, beside one that gets the machine's ticket.
     pub helpers: usize,
-    /// Most requests that wait for a helper.
+    /// Most requests that wait for a helper, those for the machine's ticket aside.
     pub queue: usize,
 }
 
@@ -49,26 +49,13 @@ pub struct Settings {
 /// When the socket or poll fails.
 pub fn serve(socket: OwnedFd, settings: Settings) -> Result<()> {
     let _reserved = seqpacket::reserve_descriptors()?;
-    let mut broker = Broker {
-        socket,
-        settings,
-        running: Vec::new(),
-        dying: Vec::new(),
-        queue: VecDeque::new(),
-        answers: VecDeque::new(),
-    };
+    let queue = Queue::new(settings.queue);
+    let (running, dying, answers) = (Vec::new(), Vec::new(), VecDeque::new());
+    let mut broker = Broker { socket, settings, running, dying, queue, answers };
     let outcome = broker.run();
     // Not waited for: init inherits them when this process ends.
     broker.dying.extend(broker.running.drain(..).map(Helper::kill));
     outcome
-}
-
-/// A request that waits for a free helper.
-struct Waiting {
-    id: u64,
-    request: Request,
-    passwords: Vec<OwnedFd>,
-    deadline: Instant,
 }
 
 struct Broker {
@@ -77,7 +64,7 @@ struct Broker {
     running: Vec<Helper>,
     /// Killed or ended, and not yet reaped. They count as running: a helper that hangs in the kernel takes a place.
     dying: Vec<Child>,
-    queue: VecDeque<Waiting>,
+    queue: Queue,
     answers: VecDeque<Vec<u8>>,
 }
 
@@ -107,8 +94,7 @@ impl Broker {
         for helper in &self.running {
             interests.push(Interest { descriptor: helper.output(), readable: true, writable: false });
         }
-        let deadlines =
-            self.running.iter().map(|helper| helper.deadline).chain(self.queue.iter().map(|one| one.deadline));
+        let deadlines = self.running.iter().map(|helper| helper.deadline).chain(self.queue.deadline());
         let next = deadlines.min().map_or(IDLE, |next| next.saturating_duration_since(Instant::now()));
         let next = if self.dying.is_empty() { next } else { next.min(REAP) };
         seqpacket::wait(&interests, next.min(IDLE))
@@ -147,17 +133,14 @@ impl Broker {
             log::warn!("a request of the worker is refused: {reason}");
             return self.answer(id, &Reply::Failed(Failure::Refused(reason.into())));
         }
-        if self.queue.len() >= self.settings.queue {
-            return self.answer(id, &Reply::Failed(Failure::Busy));
-        }
         let deadline = Instant::now() + request.timeout() + GRACE;
-        self.queue.push_back(Waiting { id, request, passwords, deadline });
+        if !self.queue.push(Waiting { id, request, passwords, deadline }) {
+            self.answer(id, &Reply::Failed(Failure::Busy));
+        }
     }
 
     fn start_helpers(&mut self) {
-        while self.running.len() + self.dying.len() < self.settings.helpers
-            && let Some(waiting) = self.next()
-        {
+        while let Some(waiting) = self.next() {
             let id = waiting.id;
             match self.start_helper(waiting) {
                 Ok(helper) => self.running.push(helper),
@@ -170,11 +153,9 @@ impl Broker {
         }
     }
 
-    /// The first request that may run now: what runs Argon2id waits for its turn and lets the others by.
     fn next(&mut self) -> Option<Waiting> {
-        let heavy = self.running.iter().filter(|helper| helper.heavy).count();
-        let at = self.queue.iter().position(|waiting| heavy < MAX_HEAVY || !waiting.request.is_heavy())?;
-        self.queue.remove(at)
+        let running: Vec<Weight> = self.running.iter().map(|helper| helper.weight).collect();
+        self.queue.next(&running, self.dying.len(), self.settings.helpers)
     }
 
     fn start_helper(&self, waiting: Waiting) -> Result<Helper> {
@@ -182,7 +163,7 @@ impl Broker {
         // The time that was spent in the queue is gone for the helper.
         let left = waiting.deadline.saturating_duration_since(Instant::now()).saturating_sub(GRACE);
         let mut request = waiting.request;
-        let heavy = request.is_heavy();
+        let weight = Weight::of(&request);
         request.set_timeout(left);
         let job = Job {
             request,
@@ -190,8 +171,8 @@ impl Broker {
             machine_ccache: settings.machine_ccache.clone(),
             worker: settings.worker,
         };
-        let bytes = postcard::to_stdvec(&job).map_err(std::io::Error::other)?;
-        Helper::start(&settings.program, &bytes, waiting.passwords, waiting.id, waiting.deadline, heavy)
+        let bytes = version::join(&job).map_err(std::io::Error::other)?;
+        Helper::start(&settings.program, &bytes, waiting.passwords, waiting.id, waiting.deadline, weight)
     }
 
     fn read_helpers(&mut self, ready: &[bool]) {
@@ -209,9 +190,16 @@ impl Broker {
             let helper = self.running.swap_remove(at);
             let id = helper.id;
             self.dying.push(helper.kill());
-            let reply = postcard::from_bytes::<Reply>(&answer).unwrap_or_else(|_| {
-                log::error!("the helper ended without an answer");
-                Reply::Failed(Failure::Internal("the Kerberos helper ended without an answer".into()))
+            let reply = version::split(&answer).unwrap_or_else(|wrong| {
+                let why = match wrong {
+                    Wrong::Version => {
+                        let program = self.settings.program.display();
+                        format!("{program} is of another version than the running daemon: restart entrad")
+                    }
+                    Wrong::Text => "the Kerberos helper ended without an answer".into(),
+                };
+                log::error!("{why}");
+                Reply::Failed(Failure::Internal(why))
             });
             self.answer(id, &reply);
         }
@@ -229,9 +217,7 @@ impl Broker {
                 self.answer(id, &Reply::Failed(Failure::Offline(late)));
             }
         }
-        while let Some(at) = self.queue.iter().position(|waiting| waiting.deadline <= now)
-            && let Some(waiting) = self.queue.remove(at)
-        {
+        while let Some(waiting) = self.queue.late(now) {
             self.answer(waiting.id, &Reply::Failed(Failure::Busy));
         }
     }

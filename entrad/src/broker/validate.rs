@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use entra_core::auth::{AuthRequest, CcacheTarget};
+use entra_wire::local;
 use entra_wire::ranges::Ranges;
 
 use crate::helper::Request;
@@ -27,6 +28,10 @@ pub struct Policy {
     pub realms: Vec<String>,
     /// The configuration, whose id ranges are read anew when it changes.
     pub config: PathBuf,
+    /// Local users, as who the helper writes nothing, whatever the ranges are.
+    pub passwd: PathBuf,
+    /// Local groups, likewise.
+    pub group: PathBuf,
 }
 
 impl Policy {
@@ -85,6 +90,9 @@ impl Policy {
         if [target.uid, target.gid].iter().any(|id| *id < FIRST_ID || !ranges.contains(*id)) {
             return Err("an id outside the ranges of the configuration");
         }
+        if is_local(&self.passwd, target.uid) || is_local(&self.group, target.gid) {
+            return Err("an id of a local account");
+        }
         let (kind, residual) = target.name.split_once(':').ok_or("a ccache without a type")?;
         match kind {
             "FILE" | "DIR" => check_path(residual),
@@ -98,6 +106,16 @@ impl Policy {
             _ => Err("a ccache of another type, or of somebody else"),
         }
     }
+}
+
+/// Where the file cannot be read, everybody may be local.
+fn is_local(file: &Path, id: u32) -> bool {
+    let mut hit = false;
+    let read = local::scan(file, |_, local| {
+        hit = local == Some(id);
+        hit
+    });
+    hit || read.is_none()
 }
 
 fn check_path(path: &str) -> Result<(), &'static str> {
@@ -141,15 +159,26 @@ mod tests {
     use entra_core::auth::ChangeRequest;
 
     const GOOD_ID: u32 = 674_001_103;
+    /// In the ranges, and local.
+    const LOCAL_ID: u32 = 674_009_999;
 
     fn policy() -> Policy {
-        static FILE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-        let config = FILE.get_or_init(|| {
-            let path = std::env::temp_dir().join(format!("entra-validate-{}.toml", std::process::id()));
-            std::fs::write(&path, "[domains.\"aadds.contoso.com\"]\n").unwrap();
-            path
+        static FOLDER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+        let folder = FOLDER.get_or_init(|| {
+            let folder = std::env::temp_dir().join(format!("entra-validate-{}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            for (name, text) in [
+                ("entra.toml", "[domains.\"aadds.contoso.com\"]\n".to_owned()),
+                ("passwd", format!("root:x:0:0::/:/bin/sh\nlocal:x:{LOCAL_ID}:100::/:/bin/sh\n")),
+                ("group", format!("staff:x:{LOCAL_ID}:\n")),
+            ] {
+                std::fs::write(folder.join(name), text).unwrap();
+            }
+            folder
         });
-        Policy { realms: vec!["AADDS.CONTOSO.COM".into()], config: config.clone() }
+        let realms = vec!["AADDS.CONTOSO.COM".into()];
+        let [config, passwd, group] = ["entra.toml", "passwd", "group"].map(|name| folder.join(name));
+        Policy { realms, config, passwd, group }
     }
 
     fn login() -> AuthRequest {
@@ -187,6 +216,13 @@ mod tests {
         {
             assert!(check_ccache(uid, gid, "FILE:/tmp/krb5cc_1").is_err(), "{uid}:{gid}");
         }
+        for (uid, gid) in [(LOCAL_ID, GOOD_ID), (GOOD_ID, LOCAL_ID)] {
+            assert_eq!(check_ccache(uid, gid, "FILE:/tmp/krb5cc_1"), Err("an id of a local account"), "{uid}:{gid}");
+        }
+        let target = CcacheTarget { uid: GOOD_ID, gid: GOOD_ID, name: "FILE:/tmp/krb5cc_1".into() };
+        let blind = Policy { passwd: "/nonexistent".into(), ..policy() };
+        assert_eq!(policy().ccache(&target), Ok(()));
+        assert!(blind.ccache(&target).is_err(), "nobody knows who is local, and somebody was let through");
     }
 
     #[test]

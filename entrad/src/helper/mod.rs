@@ -1,7 +1,7 @@
 //! `krb5-helper`: one request, one answer, one process. It blocks in libkrb5, holds a password or a key, and becomes the
 //! person whose ticket it writes: three things that a daemon should not do.
 //!
-//! Descriptor 0 gives the [`Job`], 1 takes the [`Reply`], 3 and 4 give passwords. Nothing else is
+//! Descriptor 0 gives the [`Job`], 1 takes the [`Reply`], each behind its [`version`]; 3 and 4 give passwords. Nothing else is
 //! inherited, nothing is printed, and the answer comes last: whoever reads it may end the process.
 
 mod attempt;
@@ -14,6 +14,7 @@ mod request;
 mod ticket;
 mod ticket_file;
 mod verifier;
+pub(crate) mod version;
 
 use std::io::{Read, Write};
 use std::time::Instant;
@@ -23,6 +24,7 @@ use entra_krb5::{Error, Kind};
 pub use request::{Failure, Job, Reply, Request};
 
 use crate::privileges;
+use version::Wrong;
 
 /// Longest job, in bytes.
 const MAX_JOB: u64 = 64 * 1024;
@@ -34,7 +36,7 @@ pub fn main() -> i32 {
         return 1;
     }
     let reply = read_job().map_or_else(Reply::Failed, |job| run(&job));
-    let written = postcard::to_stdvec(&reply).is_ok_and(|bytes| std::io::stdout().lock().write_all(&bytes).is_ok());
+    let written = version::join(&reply).is_ok_and(|bytes| std::io::stdout().lock().write_all(&bytes).is_ok());
     i32::from(!written)
 }
 
@@ -59,7 +61,11 @@ fn read_job() -> Result<Job, Failure> {
     let mut bytes = Vec::new();
     let internal = |text: String| Failure::Internal(format!("the helper's job: {text}"));
     std::io::stdin().lock().take(MAX_JOB).read_to_end(&mut bytes).map_err(|error| internal(error.to_string()))?;
-    postcard::from_bytes(&bytes).map_err(|error| internal(error.to_string()))
+    // A broker of another version sees by the reply's own that this is no answer to believe.
+    version::split(&bytes).map_err(|wrong| match wrong {
+        Wrong::Version => internal("its broker is of another version".into()),
+        Wrong::Text => internal("it cannot be read".into()),
+    })
 }
 
 /// What a failure means where the machine's own key is in use, not a person's password.

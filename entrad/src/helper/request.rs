@@ -1,5 +1,5 @@
 //! What the worker asks the broker, what the broker asks a helper, and the answers: postcard, between programs of one
-//! build.
+//! build. Where that is not certain, [`super::version`] stands in front.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -88,11 +88,6 @@ impl Request {
             Self::Authenticate(_) | Self::MakeVerifier { .. } | Self::CheckVerifier { .. } => 1,
             Self::ChangePassword { change, .. } => 1 + usize::from(*change),
         }
-    }
-
-    /// Whether it runs Argon2id, which takes a processor and much memory.
-    pub fn is_heavy(&self) -> bool {
-        matches!(self, Self::MakeVerifier { .. } | Self::CheckVerifier { .. })
     }
 }
 

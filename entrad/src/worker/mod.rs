@@ -76,7 +76,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     let Startup { config, nss, pam, ctl, kdc, state_dir, cache_map, run_dir, private_dir } = startup;
     let kdc = kdc()?;
     let lookup = wire(&config, &state_dir, &private_dir, &kdc)?;
-    let login = Arc::new(login(&lookup, kdc, &state_dir));
+    let login = Arc::new(login(&config, &lookup, kdc, &state_dir));
     cache::start(&lookup, &config, cache_map);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -102,10 +102,18 @@ async fn serve(startup: Startup) -> Result<(), Error> {
 }
 
 /// A host whose store of credentials cannot be opened still lets people in while the domain is there.
-fn login(lookup: &Arc<Lookup>, kdc: Arc<dyn Kdc>, state_dir: &std::path::Path) -> Login {
+fn login(config: &Config, lookup: &Arc<Lookup>, kdc: Arc<dyn Kdc>, state_dir: &std::path::Path) -> Login {
     let login = Login::new(Arc::clone(lookup), kdc).on_host(&host_name());
     match CredentialStore::open(&state_dir.join("credentials.db")) {
-        Ok(store) => login.with_offline(Arc::new(store)),
+        Ok(store) => {
+            let domains: Vec<&str> = config.domains.iter().map(|domain| domain.name.as_str()).collect();
+            match store.keep_only(&domains) {
+                Ok(0) => {}
+                Ok(gone) => log::info!("{gone} verifiers for offline logins went with a domain that was left"),
+                Err(error) => log::error!("verifiers of a domain that was left may still be there: {error}"),
+            }
+            login.with_offline(Arc::new(store))
+        }
         Err(error) => {
             log::error!("nobody can log in while the domain is away: {error}");
             login

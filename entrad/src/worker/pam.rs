@@ -8,16 +8,18 @@ use entra_wire::nss::status_frame;
 use entra_wire::pam::Context;
 use entra_wire::protocol::{Op, Status};
 
+use super::places::Places;
 use super::serve::{self, Peer};
 
 /// Answers PAM.
 pub(super) struct Service {
     login: Arc<Login>,
+    proofs: Places,
 }
 
 impl Service {
     pub(super) fn new(login: Arc<Login>) -> Self {
-        Self { login }
+        Self { login, proofs: Places::of_proofs() }
     }
 
     async fn may_ask(&self, peer: Peer, context: &Context<'_>) -> bool {
@@ -35,6 +37,11 @@ impl serve::Service for Service {
             // Without the name: what means nobody may be a password that was typed in its place.
             log::warn!("uid {} may not ask for another user ({:?})", peer.uid, context.service);
             return status_frame(Status::Refused);
+        }
+        // Each password takes a process for as long as the KDC does: nobody takes them all.
+        let proof = if descriptors.is_empty() { None } else { Some(self.proofs.take(peer.uid)) };
+        if matches!(proof, Some(None)) {
+            return status_frame(Status::Busy);
         }
         let outcome = match op {
             Op::Authenticate => match descriptors.pop() {

@@ -10,10 +10,20 @@ const FOR_ROOT: usize = 128;
 /// Of these, what one other uid may take.
 const PER_UID: usize = 256;
 
-/// The places of one socket.
-#[derive(Clone, Default)]
+/// Passwords that are proven at once: what the broker lets wait, and those at work.
+const PROOFS: usize = 256;
+/// Of these, what only root may take.
+const PROOFS_FOR_ROOT: usize = 128;
+/// Of these, what one other uid may take: it can ask for itself only, from a screen locker or two.
+const PROOFS_PER_UID: usize = 4;
+
+/// The places of one socket, or of one kind of work.
+#[derive(Clone)]
 pub(super) struct Places {
     taken: Arc<Mutex<HashMap<u32, usize>>>,
+    most: usize,
+    for_root: usize,
+    per_uid: usize,
 }
 
 /// One place; given back when dropped.
@@ -23,11 +33,22 @@ pub(super) struct Place {
 }
 
 impl Places {
+    /// For the connections of a socket.
+    pub(super) fn of_connections() -> Self {
+        Self { taken: Arc::default(), most: MOST, for_root: FOR_ROOT, per_uid: PER_UID }
+    }
+
+    /// For proofs of passwords, each of which takes a process.
+    pub(super) fn of_proofs() -> Self {
+        Self { taken: Arc::default(), most: PROOFS, for_root: PROOFS_FOR_ROOT, per_uid: PROOFS_PER_UID }
+    }
+
     /// A place for `uid`; `None` where it has enough of them, or there are none left.
     pub(super) fn take(&self, uid: u32) -> Option<Place> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, own) = (taken.values().sum::<usize>(), taken.get(&uid).copied().unwrap_or_default());
-        let free = if uid == 0 { all < MOST } else { all < MOST - FOR_ROOT && own < PER_UID };
+        let others = self.most - self.for_root;
+        let free = if uid == 0 { all < self.most } else { all < others && own < self.per_uid };
         free.then(|| {
             *taken.entry(uid).or_default() += 1;
             Place { uid, taken: Arc::clone(&self.taken) }
@@ -53,7 +74,7 @@ mod tests {
 
     #[test]
     fn one_uid_takes_its_share_and_root_always_finds_a_place() {
-        let places = Places::default();
+        let places = Places::of_connections();
         let greedy: Vec<_> = (0..MOST).map_while(|_| places.take(1000)).collect();
         assert_eq!(greedy.len(), PER_UID);
         let crowd: Vec<_> = (2000..4000).filter_map(|uid| places.take(uid)).collect();
@@ -62,5 +83,13 @@ mod tests {
         assert!(places.take(0).is_some());
         drop(greedy);
         assert!(places.take(1000).is_some(), "places come back");
+    }
+
+    #[test]
+    fn one_uid_proves_a_few_passwords_at_once() {
+        let places = Places::of_proofs();
+        let greedy: Vec<_> = (0..100).map_while(|_| places.take(1000)).collect();
+        assert_eq!(greedy.len(), PROOFS_PER_UID);
+        assert!(places.take(1001).is_some() && places.take(0).is_some());
     }
 }

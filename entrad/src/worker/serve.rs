@@ -42,7 +42,7 @@ pub(super) trait Service: Send + Sync + 'static {
 pub(super) fn listen<S: Service>(listener: StdListener, service: Arc<S>) -> Result<(), Error> {
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
-    let places = Places::default();
+    let places = Places::of_connections();
     tokio::spawn(async move {
         loop {
             match listener.accept().await {

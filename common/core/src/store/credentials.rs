@@ -140,6 +140,16 @@ impl CredentialStore {
         Ok(gone as u64)
     }
 
+    /// Forgets the accounts of every domain that is not among `domains`: this host has left it. Gives how many.
+    ///
+    /// # Errors
+    /// As [`CredentialStore::get`].
+    pub fn keep_only(&self, domains: &[&str]) -> Result<u64, Error> {
+        let places = vec!["?"; domains.len()].join(", ");
+        let statement = format!("DELETE FROM credential WHERE domain NOT IN ({places})");
+        Ok(self.lock().execute(&statement, rusqlite::params_from_iter(domains))? as u64)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -214,6 +224,20 @@ mod tests {
             assert_eq!(store.purge("a.example", 100).unwrap(), 0);
             assert_eq!(store.purge("a.example", 101).unwrap(), 1);
             assert!(store.get(&alice()).unwrap().is_none() && store.get(&bob).unwrap().is_some());
+        });
+    }
+
+    #[test]
+    fn what_belongs_to_a_domain_that_was_left_goes() {
+        in_folder(|path| {
+            let store = CredentialStore::open(path).unwrap();
+            let bob = "S-1-5-21-1-2-3-1104".parse().unwrap();
+            store.put(&alice(), "a.example", &credential(100)).unwrap();
+            store.put(&bob, "b.example", &credential(100)).unwrap();
+            assert_eq!(store.keep_only(&["a.example", "b.example"]).unwrap(), 0);
+            assert_eq!(store.keep_only(&["b.example", "c.example"]).unwrap(), 1);
+            assert!(store.get(&alice()).unwrap().is_none() && store.get(&bob).unwrap().is_some());
+            assert_eq!(store.keep_only(&[]).unwrap(), 1);
         });
     }
 

@@ -1,0 +1,162 @@
+//! Requests that wait for a helper, and whose turn it is.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use crate::helper::Request;
+
+/// Most helpers at once that run Argon2id: each takes a processor and 64 MiB.
+const MAX_HEAVY: usize = 2;
+/// Beside all others: helpers at once that get the machine's ticket, and requests that wait for one. Without that ticket
+/// there is no lookup, so no flood of logins may hold it up.
+const FOR_MACHINE: (usize, usize) = (1, 16);
+
+/// A request that waits for a free helper.
+pub(super) struct Waiting {
+    pub(super) id: u64,
+    pub(super) request: Request,
+    pub(super) passwords: Vec<OwnedFd>,
+    pub(super) deadline: Instant,
+}
+
+/// What a request asks of the turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// The machine's ticket: it has a place of its own.
+    Machine,
+    /// It waits for the network.
+    Light,
+    /// It runs Argon2id.
+    Heavy,
+}
+
+impl Weight {
+    pub(super) fn of(request: &Request) -> Self {
+        match request {
+            Request::MachineTgt { .. } => Self::Machine,
+            Request::MakeVerifier { .. } | Request::CheckVerifier { .. } => Self::Heavy,
+            _ => Self::Light,
+        }
+    }
+}
+
+/// The requests that wait, in order.
+pub(super) struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// Most that wait, the machine's own aside.
+    most: usize,
+}
+
+impl Queue {
+    pub(super) fn new(most: usize) -> Self {
+        Self { waiting: VecDeque::new(), most }
+    }
+
+    /// Puts a request at the end. False where too many wait: then it is gone, with its passwords.
+    pub(super) fn push(&mut self, request: Waiting) -> bool {
+        let is_machine = Weight::of(&request.request) == Weight::Machine;
+        let beside = self.waiting.iter().filter(|one| (Weight::of(&one.request) == Weight::Machine) == is_machine);
+        if beside.count() >= if is_machine { FOR_MACHINE.1 } else { self.most } {
+            return false;
+        }
+        self.waiting.push_back(request);
+        true
+    }
+
+    /// The first request that may run beside `running` and `dying` helpers, where `most` may run at once: what runs
+    /// Argon2id waits for its turn and lets the others by, and the machine's ticket has a helper more.
+    pub(super) fn next(&mut self, running: &[Weight], dying: usize, most: usize) -> Option<Waiting> {
+        let all = running.len() + dying;
+        let heavy = running.iter().filter(|one| **one == Weight::Heavy).count();
+        let at = self.waiting.iter().position(|one| match Weight::of(&one.request) {
+            Weight::Machine => all < most + FOR_MACHINE.0,
+            Weight::Light => all < most,
+            Weight::Heavy => all < most && heavy < MAX_HEAVY,
+        })?;
+        self.waiting.remove(at)
+    }
+
+    /// A request whose time is over, taken out.
+    pub(super) fn late(&mut self, now: Instant) -> Option<Waiting> {
+        let at = self.waiting.iter().position(|one| one.deadline <= now)?;
+        self.waiting.remove(at)
+    }
+
+    /// When the first of them is late.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.waiting.iter().map(|one| one.deadline).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn waiting(request: Request) -> Waiting {
+        Waiting { id: 0, request, passwords: Vec::new(), deadline: Instant::now() + SECOND }
+    }
+
+    fn machine() -> Waiting {
+        let kdc = "192.0.2.10:88".parse().unwrap();
+        waiting(Request::MachineTgt { realm: "AADDS.CONTOSO.COM".into(), kdc, timeout: SECOND })
+    }
+
+    fn light() -> Waiting {
+        let ccache = entra_core::auth::CcacheTarget { uid: 1, gid: 1, name: String::new() };
+        waiting(Request::DestroyCcache { ccache, timeout: SECOND })
+    }
+
+    fn heavy() -> Waiting {
+        waiting(Request::MakeVerifier { timeout: SECOND })
+    }
+
+    fn next(queue: &mut Queue, running: &[Weight], dying: usize) -> Option<Weight> {
+        queue.next(running, dying, 4).map(|one| Weight::of(&one.request))
+    }
+
+    #[test]
+    fn a_flood_of_logins_leaves_a_place_for_the_machine() {
+        let mut queue = Queue::new(8);
+        let accepted = (0..20).filter(|_| queue.push(light())).count();
+        assert_eq!(accepted, 8);
+        assert!(queue.push(machine()), "the machine's request finds no room to wait");
+        let full = [Weight::Light; 4];
+        assert_eq!(next(&mut queue, &full, 0), Some(Weight::Machine));
+        assert_eq!(next(&mut queue, &full, 0), None);
+        assert_eq!(next(&mut queue, &full[1..], 1), None, "a helper that is dying takes its place");
+        assert_eq!(next(&mut queue, &full[1..], 0), Some(Weight::Light));
+    }
+
+    #[test]
+    fn the_machines_own_requests_are_bounded_too() {
+        let mut queue = Queue::new(8);
+        assert_eq!((0..100).filter(|_| queue.push(machine())).count(), FOR_MACHINE.1);
+        assert!(queue.push(light()), "they take nobody else's place");
+        assert_eq!(next(&mut queue, &[Weight::Machine; 5], 0), None);
+    }
+
+    #[test]
+    fn what_computes_waits_its_turn_and_lets_others_by() {
+        let mut queue = Queue::new(8);
+        for one in [heavy(), light()] {
+            assert!(queue.push(one));
+        }
+        let running = [Weight::Heavy; MAX_HEAVY];
+        assert_eq!(next(&mut queue, &running, 0), Some(Weight::Light));
+        assert_eq!(next(&mut queue, &running, 0), None);
+        assert_eq!(next(&mut queue, &running[1..], 0), Some(Weight::Heavy));
+    }
+
+    #[test]
+    fn who_waited_too_long_is_taken_out() {
+        let mut queue = Queue::new(8);
+        assert!(queue.push(light()));
+        assert!(queue.late(Instant::now()).is_none());
+        let later = queue.deadline().unwrap();
+        assert!(queue.late(later).is_some() && queue.deadline().is_none());
+    }
+}
