@@ -22,13 +22,13 @@ const COMPILER: &str = "rustc 1.95.0";
 
 /// Entry of the driver, its status, and of one call: instructions in the module, calls out of it.
 const TABLE: [(&str, &str, u64, u64); 7] = [
-    ("getpwnam", "1", 1384, 6),
-    ("getpwuid", "1", 1161, 5),
-    ("getgrnam", "1", 1464, 7),
-    ("getgrgid", "1", 1229, 6),
-    ("initgroups", "1", 1853, 8),
-    ("negative", "0", 1133, 6),
-    ("foreign uid", "0", 175, 2),
+    ("getpwnam", "1", 1478, 6),
+    ("getpwuid", "1", 1227, 5),
+    ("getgrnam", "1", 1888, 7),
+    ("getgrgid", "1", 1567, 6),
+    ("initgroups", "1", 1916, 8),
+    ("negative", "0", 1174, 6),
+    ("foreign uid", "0", 177, 2),
 ];
 
 /// How much more than the table's is allowed, in percent: with the table's compiler, and with another one.
@@ -88,7 +88,7 @@ fn one(entry: &str, status: &str) -> Count {
     cache.publish_user(&alice(), &["alice".into(), "alice@contoso.com".into()], 3600, || true);
     let gids: Vec<u32> = (0..GROUPS).map(|number| GID + number).collect();
     cache.publish_groups_of(&alice(), &gids, 3600, || true);
-    cache.publish_group(&group("staff", GID), &["alice", "bob", "carol"], &["staff".into()], (3600, 3600), || true);
+    cache.publish_group(&group("research", GID), &["alice", "bob", "carol"], &["research".into()], (3600, 3600), || true);
     cache.publish_absent(&Key::UserName(b"no-such-user"), 3600, || true);
     let few = run(&stage, entry, status, FIRST);
     let many = run(&stage, entry, status, FIRST + TIMES);
@@ -96,7 +96,7 @@ fn one(entry: &str, status: &str) -> Count {
 }
 
 fn run(stage: &Stage, entry: &str, status: &str, times: u64) -> Count {
-    let word = format!("calls={entry},{times},{},alice,{UID},staff,{GID}", stage.module.display());
+    let word = format!("calls={entry},{times},{},alice,{UID},research,{GID}", stage.module.display());
     let (count, said) = callgrind::count(&stage.command(&[word]), "libnss_entra.so.2");
     assert_eq!(said.trim(), status, "{entry}: the map did not answer as it should");
     count
