@@ -105,9 +105,9 @@ async fn answer(lookup: &Arc<Lookup>, request: Request) -> Result<Reply, Error> 
 async fn all_users(lookup: &Arc<Lookup>) -> Result<Vec<AccountRef>, Error> {
     let (mut all, mut cursor) = (Vec::new(), Vec::new());
     loop {
-        let page = lookup.list_users(&cursor).await?;
-        all.extend(page.records.iter().map(AccountRef::from));
-        cursor = page.cursor;
+        let (accounts, next) = lookup.list_accounts(&cursor).await?;
+        all.extend(accounts);
+        cursor = next;
         if cursor.is_empty() {
             return Ok(all);
         }

@@ -203,24 +203,6 @@ async fn members_are_read_only_when_the_group_is_asked_for() {
 }
 
 #[tokio::test]
-async fn enumeration_is_off_unless_configured() {
-    let host = Host::new(FakeDirectory::with_people(), "");
-    assert!(host.start().list_users(b"").await.unwrap().records.is_empty());
-    let host = Host::new(FakeDirectory::with_people(), "enumerate = true\n");
-    let lookup = host.start();
-    let (mut names, mut cursor) = (Vec::new(), Vec::new());
-    loop {
-        let listing = lookup.list_users(&cursor).await.unwrap();
-        names.extend(listing.records.into_iter().map(|user| user.name));
-        cursor = listing.cursor;
-        if cursor.is_empty() {
-            break;
-        }
-    }
-    assert_eq!(names, ["alice", "bob"]);
-}
-
-#[tokio::test]
 async fn a_flush_forgets_answers_and_keeps_ids() {
     let host = Host::new(FakeDirectory::with_people(), "");
     let lookup = host.start();
@@ -271,6 +253,66 @@ async fn what_is_far_past_its_life_is_asked_for_before_it_is_served() {
     host.directory.add_user(1500, "bob", None);
     host.pass(30 * 24 * 3600);
     assert_eq!(user(&lookup, "bob").await.unwrap().uid, 674_001_500, "the new Bob got the old one's files");
+}
+
+/// Waits for what is done behind the replies.
+async fn until(mut done: impl FnMut() -> bool) {
+    let wait = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_asked_for_near_the_end_of_a_life_is_asked_for_again_and_nobody_else_is() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    let life = host.config.cache_ttl.as_secs();
+    assert!(user(&lookup, "alice").await.is_some() && user(&lookup, "bob").await.is_some());
+    let first = host.directory.searches();
+    host.pass(life * 6 / 10);
+    assert!(user(&lookup, "alice").await.is_some());
+    settle(&lookup).await;
+    assert_eq!(host.directory.searches(), first, "it is not due yet");
+    host.pass(life * 22 / 100);
+    *host.directory.slow.lock().unwrap() = Duration::from_millis(100);
+    for _ in 0..20 {
+        let answer = lookup.user(Query::name("alice"), Freshness::Cached).await.unwrap().unwrap();
+        assert_eq!(answer.source, Source::Cache, "nobody waits for it");
+    }
+    until(|| host.directory.searches() == first + 1).await;
+    let renewed = host.time.load(std::sync::atomic::Ordering::SeqCst);
+    loop {
+        let answer = lookup.user(Query::name("alice"), Freshness::Cached).await.unwrap().unwrap();
+        if answer.fetched == renewed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(host.directory.searches(), first + 1, "once, and for nobody who was not asked for");
+}
+
+#[tokio::test]
+async fn many_that_are_due_at_once_are_asked_for_a_few_at_a_time() {
+    let directory = FakeDirectory::with_people();
+    for rid in 3000..3100 {
+        directory.add_user(rid, &format!("user{rid}"), None);
+    }
+    let host = Host::new(directory, "");
+    let lookup = host.start();
+    for rid in 3000..3100 {
+        assert!(user(&lookup, &format!("user{rid}")).await.is_some());
+    }
+    let first = host.directory.searches();
+    host.pass(host.config.cache_ttl.as_secs() * 9 / 10);
+    *host.directory.slow.lock().unwrap() = Duration::from_millis(10);
+    for rid in 3000..3100 {
+        assert!(user(&lookup, &format!("user{rid}")).await.is_some());
+    }
+    until(|| host.directory.searches() == first + 100).await;
+    assert!(host.directory.most_at_once() <= 4, "{} at once", host.directory.most_at_once());
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@
 mod cache;
 mod ctl;
 mod kdc_files;
+#[allow(unsafe_code)] // FFI edge: mallopt and malloc_trim.
+mod memory;
 mod nss;
 mod pam;
 mod places;
@@ -32,6 +34,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Threads of the event loop: lookups are short and wait for the network, not for a processor.
 const THREADS: usize = 2;
+/// Threads beside it that wait for the disk or the Kerberos library: the stores are used by few at a time anyway.
+const BLOCKING: usize = 16;
 /// Longest wait for the tasks that are still answering when the daemon ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
@@ -62,8 +66,10 @@ pub struct Startup {
 /// # Errors
 /// When a store cannot be opened or the runtime cannot start.
 pub fn run(startup: Startup) -> Result<(), Error> {
+    memory::bound();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
+        .max_blocking_threads(BLOCKING)
         .thread_name("entrad")
         .enable_all()
         .build()?;
@@ -86,6 +92,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     serve::listen(ctl, Arc::new(ctl::Service::new(Arc::clone(&lookup), Arc::clone(&login))))?;
     probe::start(&lookup);
     upkeep::start(&lookup, &login);
+    memory::start();
     tickets::start(&login);
     let kdc_files = kdc_files::start(&lookup, &run_dir);
     tell("READY=1");

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use entra_core::Error;
-use entra_core::lookup::{Answer, Freshness, Lookup, Query};
+use entra_core::lookup::{Answer, Freshness, Lookup, Query, UserLine};
 use entra_core::types::{GroupRecord, UserRecord};
 use entra_wire::codec::Writer;
 use entra_wire::guard::name_may_be_ours;
@@ -99,7 +99,7 @@ impl Service {
         let mut writer = Writer::reply(Status::Ok);
         writer.cursor(&listing.cursor).count(listing.records.len());
         for user in &listing.records {
-            passwd(user).write(&mut writer);
+            line(user).write(&mut writer);
         }
         Ok(writer)
     }
@@ -163,6 +163,17 @@ fn passwd(user: &UserRecord) -> Passwd<'_> {
         gecos: user.gecos.as_bytes(),
         home: user.home.as_bytes(),
         shell: user.shell.as_bytes(),
+        uid: user.uid,
+        gid: user.gid,
+    }
+}
+
+fn line(user: &UserLine) -> Passwd<'_> {
+    Passwd {
+        name: user.name().as_bytes(),
+        gecos: user.gecos().as_bytes(),
+        home: user.home().as_bytes(),
+        shell: user.shell().as_bytes(),
         uid: user.uid,
         gid: user.gid,
     }

@@ -65,14 +65,17 @@ pub struct Health {
     pub ticket_expires: Option<u64>,
 }
 
-/// One batch of an enumeration.
-#[derive(Clone, Debug)]
-pub struct Page<T> {
-    /// Entries of this batch.
-    pub entries: Vec<T>,
-    /// Where to go on; empty at the end.
-    pub cursor: Vec<u8>,
+/// Where the changes of one server stand. Numbers of different databases say nothing about each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeMark {
+    /// Names the server's database: its DSA, and the invocationId that it has since it was last restored.
+    pub database: Vec<u8>,
+    /// highestCommittedUSN
+    pub usn: u64,
 }
+
+/// Where entries of an enumeration go as they come.
+pub type Batches<T> = tokio::sync::mpsc::Sender<Vec<T>>;
 
 /// One domain's directory. Every call ends within the adapter's own deadline, with [`Error::Offline`] when it passes.
 /// `Ok(None)` and a missing entry mean that the directory said so.
@@ -110,9 +113,13 @@ pub trait Directory: Send + Sync {
     /// [`Error::Protocol`] where the object with this DN is gone or has another SID.
     async fn members(&self, dn: &str, sid: &Sid) -> Result<Vec<Entry>, Error>;
 
-    /// A batch of all users, after the one that gave `cursor` (empty: from the start).
-    async fn users_page(&self, cursor: &[u8]) -> Result<Page<UserEntry>, Error>;
+    /// Where the changes of the server in use stand.
+    async fn change_mark(&self) -> Result<ChangeMark, Error>;
 
-    /// A batch of all groups, after the one that gave `cursor` (empty: from the start).
-    async fn groups_page(&self, cursor: &[u8]) -> Result<Page<GroupEntry>, Error>;
+    /// Gives all users to `batches` as they come; with `since`, those alone that changed after that number of the server
+    /// in use. What a passwd line needs is filled in, and no more; one may come twice. Ends when all were given.
+    async fn list_users(&self, since: Option<u64>, batches: Batches<UserEntry>) -> Result<(), Error>;
+
+    /// The same for groups.
+    async fn list_groups(&self, since: Option<u64>, batches: Batches<GroupEntry>) -> Result<(), Error>;
 }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::Error;
 use crate::config::PrimaryGroup;
-use crate::store::{IdentityStore, Stored};
+use crate::store::{Change, IdentityStore, Stored};
 use crate::types::{GroupRecord, NameForm, Sid, UserRecord, fold};
 
 use super::flight::Pilot;
@@ -15,7 +15,6 @@ use super::known::{KnownNames, only};
 use super::resolve::{Subject, Work};
 use super::shelf::{Found, Shelf};
 use super::users::one_of;
-use super::writes::Write;
 use super::{Freshness, Lookup, Query};
 
 impl Subject for GroupRecord {
@@ -31,10 +30,18 @@ impl Subject for GroupRecord {
         }
     }
 
+    fn sid(&self) -> &Sid {
+        &self.sid
+    }
+
     fn keys(&self, lookup: &Lookup) -> Vec<Query> {
-        let mut keys = vec![Query::Sid(self.sid.clone()), Query::Id(self.gid), Query::Name(fold(&self.name))];
-        keys.extend(lookup.qualified_names(&self.domain, &self.sam));
+        let mut keys = vec![Query::Sid(self.sid.clone()), Query::Name(fold(&self.name))];
+        keys.extend(lookup.id_as_key(self.gid));
         keys
+    }
+
+    fn other_keys(&self, lookup: &Lookup) -> Vec<Query> {
+        lookup.qualified_names(&self.domain, &self.sam)
     }
 
     fn load(store: &IdentityStore, query: &Query, names: &KnownNames) -> Result<Option<Stored<Self>>, Error> {
@@ -74,8 +81,8 @@ impl Subject for GroupRecord {
         })
     }
 
-    fn write(this: &Arc<Self>, now: u64) -> Write {
-        Write::Groups(vec![Arc::clone(this)], now)
+    fn write(this: &Arc<Self>, now: u64) -> Change {
+        Change::Groups(vec![Arc::clone(this)], now)
     }
 
     fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup) {
@@ -86,8 +93,8 @@ impl Subject for GroupRecord {
         lookup.withdraw_group(query);
     }
 
-    fn removal(&self) -> Option<Write> {
-        Some(Write::Remove(self.sid.clone()))
+    fn removal(&self) -> Option<Change> {
+        Some(Change::Remove(self.sid.clone()))
     }
 }
 

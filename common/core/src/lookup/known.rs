@@ -54,6 +54,11 @@ impl Lookup {
         }
     }
 
+    /// An id as a key of its own, where no SID can be computed from it.
+    pub(super) fn id_as_key(&self, id: u32) -> Option<Query> {
+        self.mapper.sid_of(id).is_none().then_some(Query::Id(id))
+    }
+
     /// The down-level names of an account, and the short one where there is one domain only. Not `account@domain`: that
     /// may be somebody else's UPN, so it is remembered only for who asked by it.
     pub(super) fn qualified_names(&self, domain: &str, sam: &str) -> Vec<Query> {

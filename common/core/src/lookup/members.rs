@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::store::{IdentityStore, Member, Stored};
+use crate::store::{Change, IdentityStore, Member, Stored};
 use crate::types::{Entry, GroupRecord, Sid};
 
 use super::known::KnownNames;
 use super::resolve::{Subject, Work};
 use super::shelf::Shelf;
-use super::writes::Write;
 use super::{Freshness, Lookup, Query};
 
 /// The direct members of one group.
@@ -34,6 +33,10 @@ impl MemberList {
 impl Subject for MemberList {
     fn shelf(lookup: &Lookup) -> &Shelf<Self> {
         &lookup.members
+    }
+
+    fn sid(&self) -> &Sid {
+        &self.group
     }
 
     fn keys(&self, _: &Lookup) -> Vec<Query> {
@@ -83,8 +86,8 @@ impl Subject for MemberList {
         })
     }
 
-    fn write(this: &Arc<Self>, now: u64) -> Write {
-        Write::Members(this.group.clone(), this.members.clone(), now)
+    fn write(this: &Arc<Self>, now: u64) -> Change {
+        Change::Members(this.group.clone(), this.members.clone(), now)
     }
 
     fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup) {
@@ -97,7 +100,7 @@ impl Subject for MemberList {
         lookup.withdraw_members(query);
     }
 
-    fn removal(&self) -> Option<Write> {
+    fn removal(&self) -> Option<Change> {
         None
     }
 }

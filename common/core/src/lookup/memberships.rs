@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::config::IdMapping;
-use crate::store::{IdentityStore, Stored};
+use crate::store::{Change, IdentityStore, Stored};
 use crate::types::{GroupRecord, Sid, UserRecord};
 
 use super::known::KnownNames;
 use super::resolve::{Subject, Work};
 use super::shelf::Shelf;
-use super::writes::Write;
 use super::{Freshness, Lookup, Query};
 
 /// All groups of one user, nested ones included (MS-ADTS 3.1.1.4.5.19, tokenGroups).
@@ -25,6 +24,10 @@ pub struct Memberships {
 impl Subject for Memberships {
     fn shelf(lookup: &Lookup) -> &Shelf<Self> {
         &lookup.memberships
+    }
+
+    fn sid(&self) -> &Sid {
+        &self.user
     }
 
     fn keys(&self, _: &Lookup) -> Vec<Query> {
@@ -64,8 +67,8 @@ impl Subject for Memberships {
         })
     }
 
-    fn write(this: &Arc<Self>, now: u64) -> Write {
-        Write::Memberships(this.user.clone(), this.groups.clone(), now)
+    fn write(this: &Arc<Self>, now: u64) -> Change {
+        Change::Memberships(this.user.clone(), this.groups.clone(), now)
     }
 
     fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup) {
@@ -76,7 +79,7 @@ impl Subject for Memberships {
         lookup.withdraw_memberships(query);
     }
 
-    fn removal(&self) -> Option<Write> {
+    fn removal(&self) -> Option<Change> {
         None
     }
 }

@@ -1,8 +1,8 @@
 //! Lookups: from a name, an id or a SID to a user, a group, the groups of a user or the members of a group.
 //!
 //! One algorithm serves all four ([`resolve`]): memory, then store, then the directory with one flight per key, within
-//! one deadline. What is past its life is served at once while it is asked for again; an outage never turns into
-//! "there is none".
+//! one deadline. What nears the end of its life, or is past it, is served at once while it is asked for again
+//! ([`refresh`]); an outage never turns into "there is none".
 
 mod describe;
 mod flight;
@@ -16,17 +16,22 @@ mod minting;
 mod plan;
 mod principal;
 mod published;
+mod refresh;
 mod resolve;
 mod shape;
 mod shelf;
+mod snapshot;
 mod users;
 mod view;
 mod writes;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::Error;
 use crate::cache::SharedCache;
@@ -38,13 +43,23 @@ use crate::local::LocalAccounts;
 use crate::store::IdentityStore;
 use crate::types::{GroupRecord, Sid, UserRecord, fold};
 
-pub use list::Listing;
+pub use list::{Listing, UserLine};
 pub use members::MemberList;
 pub use memberships::Memberships;
 
 use known::Acquaintances;
+use list::Snapshots;
 use shelf::Shelf;
 use writes::Writes;
+
+/// Keys of users in memory, about three for each of them.
+const USER_KEYS: NonZeroUsize = NonZeroUsize::new(6_144).unwrap();
+/// Keys of groups in memory: a user of several thousand groups is answered from there.
+const GROUP_KEYS: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+/// Users whose groups are in memory.
+const MEMBERSHIPS: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+/// Groups whose members are in memory: a list may have thousands.
+const MEMBER_LISTS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Unix time in seconds; a parameter, so that tests decide what time it is.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -119,12 +134,13 @@ pub struct DomainContext {
     /// Its directory.
     pub directory: Arc<dyn Directory>,
     info: RwLock<Option<DomainInfo>>,
+    snapshots: Snapshots,
 }
 
 impl DomainContext {
     /// A domain of which nothing is known yet.
     pub fn new(config: config::Domain, directory: Arc<dyn Directory>) -> Self {
-        Self { config, directory, info: RwLock::new(None) }
+        Self { config, directory, info: RwLock::new(None), snapshots: Snapshots::default() }
     }
 
     /// What the domain said of itself since this process started.
@@ -160,6 +176,8 @@ pub struct Lookup {
     members: Shelf<MemberList>,
     published: OnceLock<SharedCache>,
     local: RwLock<Arc<LocalAccounts>>,
+    /// Turns of those that are asked for again.
+    refreshing: Semaphore,
 }
 
 impl Lookup {
@@ -195,12 +213,13 @@ impl Lookup {
             settings,
             clock,
             counters: Counters::default(),
-            users: Shelf::new(),
-            groups: Shelf::new(),
-            memberships: Shelf::new(),
-            members: Shelf::new(),
+            users: Shelf::of(USER_KEYS),
+            groups: Shelf::of(GROUP_KEYS),
+            memberships: Shelf::of(MEMBERSHIPS),
+            members: Shelf::of(MEMBER_LISTS),
             published: OnceLock::new(),
             local,
+            refreshing: Semaphore::new(refresh::AT_ONCE),
         }))
     }
 
@@ -260,12 +279,15 @@ impl Lookup {
             let count = self.with_store(IdentityStore::flush_all).await;
             // What was asked for meanwhile may have come from the store.
             self.clear_memory();
+            self.domains.iter().for_each(|domain| domain.snapshots.clear());
             if let Some(cache) = self.published.get() {
                 cache.flush();
             }
             return count;
         };
         let query = Query::name(name);
+        // What was learned a moment ago may be known to the disk alone by this name.
+        self.writes.drain().await;
         let mut sids = Vec::new();
         sids.extend(self.cached::<UserRecord>(&query).await.map(|answer| answer.value.sid.clone()));
         sids.extend(self.cached::<GroupRecord>(&query).await.map(|answer| answer.value.sid.clone()));

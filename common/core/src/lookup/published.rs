@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::cache::{Key, SharedCache};
-use crate::types::{GroupRecord, UserRecord};
+use crate::types::{GroupRecord, Sid, UserRecord};
 
 use super::resolve::Subject;
 use super::shelf::Dated;
@@ -68,7 +68,9 @@ impl Lookup {
     pub(super) fn publish_user(&self, user: &Arc<UserRecord>, fetched: u64, asked: Option<&Query>) {
         let Some(cache) = self.published.get() else { return };
         let names = names(user.keys(self), asked);
-        cache.publish_user(user, &names, self.life(fetched), || self.users.holds(&Query::Sid(user.sid.clone()), user));
+        cache.publish_user(user, &names, self.life(&user.sid, fetched), || {
+            self.users.holds(&Query::Sid(user.sid.clone()), user)
+        });
     }
 
     pub(super) fn publish_group(
@@ -83,8 +85,8 @@ impl Lookup {
         let query = Query::Sid(group.sid.clone());
         let list = members.map(|(list, _)| list.user_names()).unwrap_or_default();
         // A list past its life is shown by gid, where any is better than none, and not by name.
-        let whole = members.map_or(0, |(_, since)| self.left(*since));
-        cache.publish_group(group, &list, &names, (self.life(fetched), whole), || {
+        let whole = members.map_or(0, |(_, since)| self.left(&group.sid, *since));
+        cache.publish_group(group, &list, &names, (self.life(&group.sid, fetched), whole), || {
             self.groups.holds(&query, group) && members.is_none_or(|(list, _)| self.members.holds(&query, list))
         });
     }
@@ -104,7 +106,9 @@ impl Lookup {
     fn publish_gids(&self, user: &UserRecord, memberships: &Arc<Memberships>, fetched: u64, gids: &[u32]) {
         let Some(cache) = self.published.get() else { return };
         let query = Query::Sid(memberships.user.clone());
-        cache.publish_groups_of(user, gids, self.life(fetched), || self.memberships.holds(&query, memberships));
+        cache.publish_groups_of(user, gids, self.life(&user.sid, fetched), || {
+            self.memberships.holds(&query, memberships)
+        });
     }
 
     fn publish_absent<T: Subject>(&self, asked: &Query, key: &Key<'_>) {
@@ -153,14 +157,17 @@ impl Lookup {
         }
     }
 
-    /// How long an answer of this moment is published, in seconds.
-    fn life(&self, fetched: u64) -> u64 {
-        self.left(fetched).max(STALE)
+    /// How long an answer of this moment about this account is published, in seconds.
+    fn life(&self, sid: &Sid, fetched: u64) -> u64 {
+        self.left(sid, fetched).max(STALE)
     }
 
-    /// How long an answer of this moment is fresh yet, in seconds.
-    fn left(&self, fetched: u64) -> u64 {
-        self.settings.cache_ttl.as_secs().saturating_sub(self.now().saturating_sub(fetched))
+    /// How long it needs no other one, in seconds: until it is due; from then on, because it is being asked for, until it
+    /// is past its life.
+    fn left(&self, sid: &Sid, fetched: u64) -> u64 {
+        let age = self.now().saturating_sub(fetched);
+        let due = self.due_age(sid);
+        if age < due { due - age } else { self.settings.cache_ttl.as_secs().saturating_sub(age) }
     }
 }
 

@@ -7,12 +7,11 @@ use std::sync::atomic::Ordering;
 
 use crate::Error;
 use crate::control::Source;
-use crate::store::{IdentityStore, Stored};
-use crate::types::GroupRecord;
+use crate::store::{Change, IdentityStore, Stored};
+use crate::types::{GroupRecord, Sid};
 
 use super::known::KnownNames;
 use super::shelf::{Dated, Found, Shelf};
-use super::writes::Write;
 use super::{Answer, Freshness, Lookup, Query};
 
 /// A future that a flight can own.
@@ -30,8 +29,17 @@ pub(super) trait Subject: Sized + Send + Sync + 'static {
         Some(query)
     }
 
-    /// Every query that this answer answers.
+    /// The account that it is about.
+    fn sid(&self) -> &Sid;
+
+    /// The queries under which this answer is remembered.
     fn keys(&self, lookup: &Lookup) -> Vec<Query>;
+
+    /// Further ones that it answers; it is remembered under those by which somebody asked.
+    fn other_keys(&self, lookup: &Lookup) -> Vec<Query> {
+        let _ = lookup;
+        Vec::new()
+    }
 
     /// From the disk.
     fn load(store: &IdentityStore, query: &Query, names: &KnownNames) -> Result<Option<Stored<Self>>, Error>;
@@ -40,7 +48,7 @@ pub(super) trait Subject: Sized + Send + Sync + 'static {
     fn fetch(lookup: Arc<Lookup>, query: Query) -> Work<Option<Self>>;
 
     /// What to write behind the reply.
-    fn write(this: &Arc<Self>, now: u64) -> Write;
+    fn write(this: &Arc<Self>, now: u64) -> Change;
 
     /// Has the shared cache give this answer, which memory holds since `fetched`, from now on.
     fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup);
@@ -49,7 +57,7 @@ pub(super) trait Subject: Sized + Send + Sync + 'static {
     fn hide(query: &Query, lookup: &Lookup);
 
     /// What to write when the directory says that there is none any more.
-    fn removal(&self) -> Option<Write>;
+    fn removal(&self) -> Option<Change>;
 }
 
 impl Lookup {
@@ -74,9 +82,8 @@ impl Lookup {
             {
                 self.counters.hits.fetch_add(1, Ordering::Relaxed);
                 let fresh = self.is_fresh(*fetched, now);
-                if !fresh {
-                    let (lookup, query) = (Arc::clone(self), query);
-                    tokio::spawn(async move { drop(lookup.ask::<T>(query).await) });
+                if self.is_due(value.sid(), *fetched, now) {
+                    self.refresh::<T>(query);
                 }
                 let source = if fresh { Source::Cache } else { Source::Stale };
                 return Ok(Some(Answer { value: Arc::clone(value), source, fetched: *fetched }));
@@ -135,6 +142,7 @@ impl Lookup {
         let value = Arc::new(value);
         let now = self.now();
         T::shelf(self).put(value.keys(self), &value, now);
+        T::shelf(self).renew(value.other_keys(self), &value, now);
         T::show(&value, now, self);
         self.writes.push(T::write(&value, now));
         value
@@ -145,10 +153,11 @@ impl Lookup {
         let now = self.now();
         for group in groups {
             self.groups.put(group.keys(self), group, now);
+            self.groups.renew(group.other_keys(self), group, now);
             Subject::show(group, now, self);
         }
         if !groups.is_empty() {
-            self.writes.push(Write::Groups(groups.to_vec(), now));
+            self.writes.push(Change::Groups(groups.to_vec(), now));
         }
     }
 
@@ -179,7 +188,7 @@ impl Lookup {
     }
 
     /// Asks the directory, once for all who ask the same.
-    async fn ask<T: Subject>(self: &Arc<Self>, query: Query) -> Result<Found<T>, Error> {
+    pub(super) async fn ask<T: Subject>(self: &Arc<Self>, query: Query) -> Result<Found<T>, Error> {
         let lookup = Arc::clone(self);
         let key = query.clone();
         T::shelf(self)
@@ -204,7 +213,7 @@ impl Lookup {
         let shelf = T::shelf(self);
         let until = self.now() + self.settings.negative_ttl.as_secs();
         if let Some((value, _)) = shelf.get(&query) {
-            let keys = value.keys(self);
+            let keys = [value.keys(self), value.other_keys(self)].concat();
             shelf.forget(&keys);
             shelf.forget(std::slice::from_ref(&query));
             // A name that is gone may have been changed; with a SID, the account is gone under every name.

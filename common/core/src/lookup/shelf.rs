@@ -1,5 +1,6 @@
 //! The memory of one kind of answer: positive and negative apart, so that a flood of unknown names evicts nobody.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +9,6 @@ use lru::LruCache;
 use super::Query;
 use super::flight::Flights;
 
-/// Keys of positive answers in memory: about 10,000 accounts under several names each. The disk holds the rest.
-const MAX_POSITIVE: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 /// Keys that are known to name nothing.
 const MAX_NEGATIVE: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 
@@ -24,14 +23,19 @@ pub(super) struct Shelf<T> {
     positive: Mutex<LruCache<Query, Dated<T>>>,
     /// Until when each key is known to name nothing.
     negative: Mutex<LruCache<Query, u64>>,
+    /// What is to be asked for again.
+    due: Mutex<HashSet<Query>>,
     pub(super) flights: Flights<Query, Found<T>>,
 }
 
 impl<T: Send + Sync + 'static> Shelf<T> {
-    pub(super) fn new() -> Self {
+    /// Keeps positive answers under so many keys: what is asked for again and again, because the shared cache serves the
+    /// rest of what is fresh, and the disk all of it.
+    pub(super) fn of(keys: NonZeroUsize) -> Self {
         Self {
-            positive: Mutex::new(LruCache::new(MAX_POSITIVE)),
-            negative: Mutex::new(LruCache::new(MAX_NEGATIVE)),
+            positive: Mutex::new(bounded(keys)),
+            negative: Mutex::new(bounded(MAX_NEGATIVE)),
+            due: Mutex::new(HashSet::new()),
             flights: Flights::new(),
         }
     }
@@ -50,6 +54,21 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         let mut positive = lock(&self.positive);
         for key in keys {
             positive.put(key, (Arc::clone(value), fetched));
+        }
+    }
+
+    /// Replaces what is remembered under these keys; where nothing is, nothing will be.
+    pub(super) fn renew(&self, keys: Vec<Query>, value: &Arc<T>, fetched: u64) {
+        let mut negative = lock(&self.negative);
+        for key in &keys {
+            negative.pop(key);
+        }
+        drop(negative);
+        let mut positive = lock(&self.positive);
+        for key in keys {
+            if let Some(held) = positive.peek_mut(&key) {
+                *held = (Arc::clone(value), fetched);
+            }
         }
     }
 
@@ -103,10 +122,27 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         lock(&self.negative).clear();
     }
 
+    /// Takes a note that this will be asked for again: not a second one, and not more than `most`.
+    pub(super) fn begin_refresh(&self, key: &Query, most: usize) -> bool {
+        let mut due = lock(&self.due);
+        due.len() < most && due.insert(key.clone())
+    }
+
+    pub(super) fn end_refresh(&self, key: &Query) {
+        lock(&self.due).remove(key);
+    }
+
     /// Keys in memory: positive, negative.
     pub(super) fn counts(&self) -> (u64, u64) {
         (lock(&self.positive).len() as u64, lock(&self.negative).len() as u64)
     }
+}
+
+/// A cache of that many entries which takes memory as it fills (`LruCache::new` takes all of it at once).
+fn bounded<V>(most: NonZeroUsize) -> LruCache<Query, V> {
+    let mut cache = LruCache::unbounded();
+    cache.resize(most);
+    cache
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

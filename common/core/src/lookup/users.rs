@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::store::{IdentityStore, Stored};
-use crate::types::{NameForm, UserRecord, fold};
+use crate::store::{Change, IdentityStore, Stored};
+use crate::types::{NameForm, Sid, UserRecord, fold};
 
 use super::known::{KnownNames, only};
 use super::resolve::{Subject, Work};
 use super::shelf::Shelf;
-use super::writes::Write;
 use super::{Lookup, Query};
 
 impl Subject for UserRecord {
@@ -21,11 +20,19 @@ impl Subject for UserRecord {
         lookup.normalise_id(query)
     }
 
+    fn sid(&self) -> &Sid {
+        &self.sid
+    }
+
     fn keys(&self, lookup: &Lookup) -> Vec<Query> {
-        let mut keys = vec![Query::Sid(self.sid.clone()), Query::Id(self.uid), Query::Name(fold(&self.name))];
-        keys.extend(lookup.qualified_names(&self.domain, &self.sam));
+        let mut keys = vec![Query::Sid(self.sid.clone()), Query::Name(fold(&self.name))];
+        keys.extend(lookup.id_as_key(self.uid));
         keys.extend(self.upn.as_deref().map(Query::name));
         keys
+    }
+
+    fn other_keys(&self, lookup: &Lookup) -> Vec<Query> {
+        lookup.qualified_names(&self.domain, &self.sam)
     }
 
     fn load(store: &IdentityStore, query: &Query, names: &KnownNames) -> Result<Option<Stored<Self>>, Error> {
@@ -78,8 +85,8 @@ impl Subject for UserRecord {
         })
     }
 
-    fn write(this: &Arc<Self>, now: u64) -> Write {
-        Write::Users(vec![Arc::clone(this)], now)
+    fn write(this: &Arc<Self>, now: u64) -> Change {
+        Change::User(Arc::clone(this), now)
     }
 
     fn show(this: &Arc<Self>, fetched: u64, lookup: &Lookup) {
@@ -90,8 +97,8 @@ impl Subject for UserRecord {
         lookup.withdraw_user(query);
     }
 
-    fn removal(&self) -> Option<Write> {
-        Some(Write::Remove(self.sid.clone()))
+    fn removal(&self) -> Option<Change> {
+        Some(Change::Remove(self.sid.clone()))
     }
 }
 

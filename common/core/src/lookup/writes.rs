@@ -1,24 +1,25 @@
-//! Writing the store behind the replies: an answer never waits for the disk.
+//! Writing the store behind the replies: an answer never waits for the disk, and what comes within a moment shares one
+//! transaction.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::Error;
-use crate::store::{IdentityStore, Member};
-use crate::types::{GroupRecord, Sid, UserRecord};
+use crate::store::{Change, IdentityStore};
 
 /// Most writes that wait. Beyond it they are dropped: the store is a cache, and the next lookup writes again.
 const MAX_WAITING: usize = 4096;
+/// Most writes of one transaction, so that nobody who needs the store's lock waits long.
+const BATCH: usize = 256;
+/// How long a write waits for others: a commit costs more than twenty rows.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// One write.
-pub(super) enum Write {
-    Users(Vec<Arc<UserRecord>>, u64),
-    Groups(Vec<Arc<GroupRecord>>, u64),
-    Memberships(Sid, Vec<Sid>, u64),
-    Members(Sid, Vec<Member>, u64),
-    Remove(Sid),
+enum Write {
+    Change(Change),
     /// Answered when everything before it is on its way to the disk.
     Mark(oneshot::Sender<()>),
 }
@@ -35,8 +36,8 @@ impl Writes {
         Ok(Self { queue })
     }
 
-    pub(super) fn push(&self, write: Write) {
-        match self.queue.try_send(write) {
+    pub(super) fn push(&self, change: Change) {
+        match self.queue.try_send(Write::Change(change)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => log::debug!("the store is behind by {MAX_WAITING} writes: one is left out"),
             Err(TrySendError::Disconnected(_)) => log::error!("the store's writer has ended: answers stay in memory"),
@@ -49,27 +50,72 @@ impl Writes {
         let mut mark = Write::Mark(done);
         while let Err(TrySendError::Full(back)) = self.queue.try_send(mark) {
             mark = back;
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let _ = wait.await;
     }
 }
 
 fn work(store: &IdentityStore, waiting: &Receiver<Write>) {
-    while let Ok(write) = waiting.recv() {
-        let result = match write {
-            Write::Users(users, now) => store.put_users(users.iter().map(AsRef::as_ref), now),
-            Write::Groups(groups, now) => store.put_groups(groups.iter().map(AsRef::as_ref), now),
-            Write::Memberships(user, groups, now) => store.put_groups_of_user(&user, &groups, now),
-            Write::Members(group, members, now) => store.put_members(&group, &members, now),
-            Write::Remove(sid) => store.remove(&sid),
-            Write::Mark(done) => {
-                let _ = done.send(());
-                Ok(())
-            }
-        };
-        if let Err(error) = result {
+    let mut changes = Vec::new();
+    while let Ok(first) = waiting.recv() {
+        let mark = gather(first, waiting, &mut changes);
+        if !changes.is_empty()
+            && let Err(error) = store.apply(&changes)
+        {
             log::warn!("the store could not be written, answers stay in memory: {error}");
         }
+        changes.clear();
+        if let Some(mark) = mark {
+            let _ = mark.send(());
+        }
+    }
+}
+
+/// Takes what comes within a moment; a mark ends it at once.
+fn gather(first: Write, waiting: &Receiver<Write>, changes: &mut Vec<Change>) -> Option<oneshot::Sender<()>> {
+    let end = Instant::now() + GATHER;
+    let mut next = Ok(first);
+    loop {
+        match next {
+            Ok(Write::Change(change)) => changes.push(change),
+            Ok(Write::Mark(mark)) => return Some(mark),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+        }
+        if changes.len() == BATCH {
+            return None;
+        }
+        next = waiting.recv_timeout(end.saturating_duration_since(Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Sid;
+
+    fn change(rid: u32) -> Write {
+        let sid: Sid = "S-1-5-21-1-2-3".parse().unwrap();
+        Write::Change(Change::Remove(sid.with_rid(rid).unwrap()))
+    }
+
+    #[test]
+    fn what_comes_together_is_written_together() {
+        let (queue, waiting) = sync_channel(MAX_WAITING);
+        for rid in 0..BATCH as u32 + 10 {
+            queue.send(change(rid)).unwrap();
+        }
+        let (done, _wait) = oneshot::channel();
+        queue.send(Write::Mark(done)).unwrap();
+        queue.send(change(9999)).unwrap();
+        let mut sizes = Vec::new();
+        let mut marks = Vec::new();
+        while let Ok(first) = waiting.try_recv() {
+            let mut changes = Vec::new();
+            marks.push(gather(first, &waiting, &mut changes).is_some());
+            sizes.push(changes.len());
+        }
+        assert_eq!(sizes, [BATCH, 10, 1]);
+        assert_eq!(marks, [false, true, false], "who waits for the disk is told before the next writes");
     }
 }

@@ -42,48 +42,12 @@ impl IdentityStore {
     /// Writes users as fetched at `now` (Unix seconds), all or none. A SID's row is replaced with all its keys. A
     /// sAMAccountName that moved to another SID takes the former holder's row away; a UPN only takes itself.
     pub fn put_users<'a>(&self, users: impl IntoIterator<Item = &'a UserRecord>, now: u64) -> Result<(), Error> {
-        self.write(|transaction| {
-            for user in users {
-                let (sid, sam, upn) = (user.sid.to_bytes(), fold(&user.sam), user.upn.as_deref().map(fold));
-                transaction.prepare_cached(sql::OTHER_USERS_OF_SAM)?.execute((&sam, &user.domain, &sid))?;
-                if let Some(upn) = &upn {
-                    transaction.prepare_cached(sql::OTHER_USERS_OF_UPN)?.execute((upn, &sid))?;
-                }
-                let record = encode(user)?;
-                transaction.prepare_cached(sql::PUT_USER)?.execute((
-                    &sid,
-                    &user.domain,
-                    &sam,
-                    &upn,
-                    &user.name,
-                    user.uid,
-                    seconds(now),
-                    &record,
-                ))?;
-            }
-            Ok(())
-        })
+        self.write(|transaction| users.into_iter().try_for_each(|user| put_user(transaction, user, now)))
     }
 
     /// Writes groups as fetched at `now` (Unix seconds), all or none; names that moved as with users.
     pub fn put_groups<'a>(&self, groups: impl IntoIterator<Item = &'a GroupRecord>, now: u64) -> Result<(), Error> {
-        self.write(|transaction| {
-            for group in groups {
-                let (sid, sam) = (group.sid.to_bytes(), fold(&group.sam));
-                transaction.prepare_cached(sql::OTHER_GROUPS_OF_SAM)?.execute((&sam, &group.domain, &sid))?;
-                let record = encode(group)?;
-                transaction.prepare_cached(sql::PUT_GROUP)?.execute((
-                    &sid,
-                    &group.domain,
-                    &sam,
-                    &group.name,
-                    group.gid,
-                    seconds(now),
-                    &record,
-                ))?;
-            }
-            Ok(())
-        })
+        self.write(|transaction| groups.into_iter().try_for_each(|group| put_group(transaction, group, now)))
     }
 
     /// Users with this sAMAccountName ([`fold`]ed): of one domain, or one of each.
@@ -161,6 +125,27 @@ impl IdentityStore {
     fn records<T: DeserializeOwned>(&self, query: &str, keys: impl Params) -> Result<Vec<Stored<T>>, Error> {
         self.read(|connection| records(connection, query, keys))
     }
+}
+
+pub(super) fn put_user(transaction: &Connection, user: &UserRecord, now: u64) -> Result<(), Error> {
+    let (sid, sam, upn) = (user.sid.to_bytes(), fold(&user.sam), user.upn.as_deref().map(fold));
+    transaction.prepare_cached(sql::OTHER_USERS_OF_SAM)?.execute((&sam, &user.domain, &sid))?;
+    if let Some(upn) = &upn {
+        transaction.prepare_cached(sql::OTHER_USERS_OF_UPN)?.execute((upn, &sid))?;
+    }
+    let record = encode(user)?;
+    let row = (&sid, &user.domain, &sam, &upn, &user.name, user.uid, seconds(now), &record);
+    transaction.prepare_cached(sql::PUT_USER)?.execute(row)?;
+    Ok(())
+}
+
+pub(super) fn put_group(transaction: &Connection, group: &GroupRecord, now: u64) -> Result<(), Error> {
+    let (sid, sam) = (group.sid.to_bytes(), fold(&group.sam));
+    transaction.prepare_cached(sql::OTHER_GROUPS_OF_SAM)?.execute((&sam, &group.domain, &sid))?;
+    let record = encode(group)?;
+    let row = (&sid, &group.domain, &sam, &group.name, group.gid, seconds(now), &record);
+    transaction.prepare_cached(sql::PUT_GROUP)?.execute(row)?;
+    Ok(())
 }
 
 /// Rows of `record, fetched`.

@@ -141,21 +141,7 @@ impl IdentityStore {
     /// Forgets the user or group with this SID, its memberships and its members; gives how many users and groups that
     /// were.
     pub fn flush(&self, sid: &Sid) -> Result<u64, Error> {
-        let key = sid.to_bytes();
-        self.write(|transaction| {
-            let mut count = 0;
-            for (at, table) in ALL_TABLES.iter().enumerate() {
-                let rows =
-                    transaction.prepare_cached(&format!("DELETE FROM {table} WHERE sid = ?1"))?.execute([&key])?;
-                count += if at < ACCOUNTS { rows as u64 } else { 0 };
-            }
-            Ok(count)
-        })
-    }
-
-    /// Removes the user or group with this SID: the directory says that there is none any more.
-    pub fn remove(&self, sid: &Sid) -> Result<(), Error> {
-        self.flush(sid).map(|_| ())
+        self.write(|transaction| delete(transaction, sid))
     }
 
     /// Removes what was fetched before `older_than` (Unix seconds), the oldest first, at most `limit` rows of each kind:
@@ -261,6 +247,17 @@ impl IdentityStore {
     }
 }
 
+/// Deletes what is known of a SID; gives how many users and groups that were.
+pub(super) fn delete(transaction: &Connection, sid: &Sid) -> Result<u64, Error> {
+    let key = sid.to_bytes();
+    let mut count = 0;
+    for (at, table) in ALL_TABLES.iter().enumerate() {
+        let rows = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE sid = ?1"))?.execute([&key])?;
+        count += if at < ACCOUNTS { rows as u64 } else { 0 };
+    }
+    Ok(count)
+}
+
 /// Deletes every record; gives how many users and groups that were.
 fn empty(transaction: &Connection) -> Result<u64, Error> {
     let mut count = 0;
@@ -278,10 +275,11 @@ pub(super) fn seconds(time: u64) -> i64 {
 
 fn connect(path: &Path) -> Result<Connection, Error> {
     let mut connection = sqlite::open(path)?;
-    // A lost second of a cache is no loss: the log is synced at checkpoints only. auto_vacuum counts in a new file.
+    // A lost second of a cache is no loss: the log is synced at checkpoints only. auto_vacuum counts in a new file. The
+    // kernel keeps the file's pages as well: a mebibyte of them here is enough for what is in use.
     connection.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-         PRAGMA journal_size_limit = 16777216;",
+         PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -1024;",
     )?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match sqlite::version(&transaction)? {

@@ -1,6 +1,7 @@
 //! Who is in which group, from both sides, as the directory told it: the groups of a user (tokenGroups) and the members
 //! of a group are two answers with ages of their own.
 
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{encode, records};
@@ -31,14 +32,12 @@ pub(super) mod sql {
 impl IdentityStore {
     /// Writes the groups of a user as fetched at `now` (Unix seconds).
     pub fn put_groups_of_user(&self, user: &Sid, groups: &[Sid], now: u64) -> Result<(), Error> {
-        let record = encode(&groups)?;
-        self.put_list(sql::PUT_GROUPS_OF_USER, user, &record, now)
+        self.write(|transaction| put_list(transaction, sql::PUT_GROUPS_OF_USER, user, &groups, now))
     }
 
     /// Writes the members of a group as fetched at `now` (Unix seconds).
     pub fn put_members(&self, group: &Sid, members: &[Member], now: u64) -> Result<(), Error> {
-        let record = encode(&members)?;
-        self.put_list(sql::PUT_MEMBERS, group, &record, now)
+        self.write(|transaction| put_list(transaction, sql::PUT_MEMBERS, group, &members, now))
     }
 
     /// The groups of a user; `None` where they were never asked for, which is not "in no group".
@@ -50,11 +49,15 @@ impl IdentityStore {
     pub fn members_of(&self, group: &Sid) -> Result<Option<Stored<Vec<Member>>>, Error> {
         self.read(|connection| Ok(records(connection, sql::MEMBERS_OF, [group.to_bytes()])?.pop()))
     }
+}
 
-    fn put_list(&self, statement: &str, sid: &Sid, record: &[u8], now: u64) -> Result<(), Error> {
-        self.write(|transaction| {
-            transaction.prepare_cached(statement)?.execute((sid.to_bytes(), seconds(now), record))?;
-            Ok(())
-        })
-    }
+pub(super) fn put_list(
+    transaction: &Connection,
+    statement: &str,
+    sid: &Sid,
+    list: &impl Serialize,
+    now: u64,
+) -> Result<(), Error> {
+    transaction.prepare_cached(statement)?.execute((sid.to_bytes(), seconds(now), encode(list)?))?;
+    Ok(())
 }

@@ -7,6 +7,7 @@
 //! | `credentials.db` ([`CredentialStore`]) | verifiers of passwords for offline logins | removed and begun anew |
 
 mod accounts;
+mod changes;
 mod credentials;
 mod filters;
 mod identity;
@@ -16,6 +17,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub use changes::Change;
 pub use credentials::{Credential, CredentialStore};
 pub use identity::{IdentityStore, Stats, Stored};
 pub use memberships::Member;

@@ -1,6 +1,7 @@
 //! A directory and a KDC in memory: fakes that keep state, for the use cases' tests.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // Test code; each file uses its own part.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use entra_core::auth::{
     RenewRequest, TicketTimes,
 };
 use entra_core::config::{self, Config};
-use entra_core::directory::{Directory, DomainInfo, Health, Key, Page};
+use entra_core::directory::{Batches, ChangeMark, Directory, DomainInfo, Health, Key};
 use entra_core::idmap::IdMapper;
 use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
 use entra_core::store::{IdentityStore, SliceStore};
@@ -40,6 +41,14 @@ pub struct FakeDirectory {
     pub away: AtomicBool,
     pub searches: AtomicU64,
     pub slow: Mutex<Duration>,
+    running: AtomicU64,
+    most: AtomicU64,
+    /// uSNChanged by RID; 0 where nothing is said.
+    pub changed: Mutex<HashMap<u32, u64>>,
+    /// Which database the server has.
+    pub database: Mutex<Vec<u8>>,
+    /// The enumerations of users so far: everything, or what changed since.
+    pub passes: Mutex<Vec<Option<u64>>>,
 }
 
 impl FakeDirectory {
@@ -105,10 +114,18 @@ impl FakeDirectory {
         self.searches.load(Ordering::SeqCst)
     }
 
+    /// Most searches that were answered at the same time.
+    pub fn most_at_once(&self) -> u64 {
+        self.most.load(Ordering::SeqCst)
+    }
+
     async fn search(&self) -> Result<(), Error> {
         self.searches.fetch_add(1, Ordering::SeqCst);
         let slow = *self.slow.lock().unwrap();
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(running, Ordering::SeqCst);
         tokio::time::sleep(slow).await;
+        self.running.fetch_sub(1, Ordering::SeqCst);
         if self.away.load(Ordering::SeqCst) { Err(Error::Offline("the link is cut".into())) } else { Ok(()) }
     }
 }
@@ -196,17 +213,32 @@ impl Directory for FakeDirectory {
         Ok(users.iter().filter(|user| dns.contains(&user.dn)).map(|user| Entry::User(Box::new(user.clone()))).collect())
     }
 
-    async fn users_page(&self, cursor: &[u8]) -> Result<Page<UserEntry>, Error> {
+    async fn change_mark(&self) -> Result<ChangeMark, Error> {
         self.search().await?;
-        let users = self.users.lock().unwrap();
-        let at = cursor.first().map_or(0, |at| usize::from(*at));
-        let cursor = if at + 1 < users.len() { vec![at as u8 + 1] } else { Vec::new() };
-        Ok(Page { entries: users.get(at).cloned().into_iter().collect(), cursor })
+        let changed = self.changed.lock().unwrap();
+        let usn = changed.values().copied().max().unwrap_or_default();
+        Ok(ChangeMark { database: self.database.lock().unwrap().clone(), usn })
     }
 
-    async fn groups_page(&self, _: &[u8]) -> Result<Page<GroupEntry>, Error> {
+    async fn list_users(&self, since: Option<u64>, batches: Batches<UserEntry>) -> Result<(), Error> {
         self.search().await?;
-        Ok(Page { entries: self.groups.lock().unwrap().clone(), cursor: Vec::new() })
+        self.passes.lock().unwrap().push(since);
+        let changed = self.changed.lock().unwrap().clone();
+        let changes = |user: &UserEntry| changed.get(&user.sid.as_ref().unwrap().rid()).copied().unwrap_or_default();
+        let users: Vec<_> = self.users.lock().unwrap().clone();
+        for user in users.into_iter().filter(|user| since.is_none_or(|since| changes(user) > since)) {
+            // A directory that gives them one by one, with a rest between.
+            let slow = *self.slow.lock().unwrap();
+            tokio::time::sleep(slow).await;
+            batches.send(vec![user]).await.map_err(|_| Error::Io("nobody listens".into()))?;
+        }
+        Ok(())
+    }
+
+    async fn list_groups(&self, since: Option<u64>, batches: Batches<GroupEntry>) -> Result<(), Error> {
+        self.search().await?;
+        let groups = if since.is_none() { self.groups.lock().unwrap().clone() } else { Vec::new() };
+        batches.send(groups).await.map_err(|_| Error::Io("nobody listens".into()))
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Finding, Text};
 
 /// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
 /// of these.
-const PLACES: [&str; 31] = [
+const PLACES: [&str; 32] = [
     // Peer credentials, descriptors in messages, deadlines on connect.
     "common/wire/src/socket.rs",
     // The shared cache: mapped memory, in the modules and in the daemon.
@@ -32,6 +32,8 @@ const PLACES: [&str; 31] = [
     "entrad/src/broker/seqpacket.rs",
     "entrad/src/helper/password.rs",
     "entrad/src/worker/receive.rs",
+    // The allocator's bounds.
+    "entrad/src/worker/memory.rs",
     "entrad/src/places.rs",
     "entrad/src/privileges.rs",
     // A module loaded as glibc would, a lock between processes, the terminal's echo, Samba's libtdb.

@@ -7,7 +7,8 @@ use ldap3::controls::{Control, ControlType, PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, StdStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::ber::{self, Parsed};
 use super::entry::Raw;
@@ -141,6 +142,10 @@ impl Connection {
         heard > since
     }
 
+    fn hear(&self) {
+        self.heard.store(self.born.elapsed().as_micros() as u64, Ordering::Release);
+    }
+
     /// No new search is to use it.
     pub(super) fn give_up(&self) {
         self.broken.store(true, Ordering::Release);
@@ -160,7 +165,7 @@ impl Connection {
         }
         let answer = ldap.search(query.base, query.scope, query.filter, query.attributes).await;
         let answer = answer.map_err(|error| self.failure(error))?;
-        self.heard.store(self.born.elapsed().as_micros() as u64, Ordering::Release);
+        self.hear();
         let ldap3::SearchResult(entries, result) = answer;
         self.judge(result.rc, &result.text)?;
         let entries = entries.into_iter().filter_map(Raw::parse).collect();
@@ -170,6 +175,25 @@ impl Connection {
             no_such_base: result.rc == NO_SUCH_OBJECT,
             cut: result.rc == SIZE_LIMIT_EXCEEDED,
         })
+    }
+
+    /// Begins a search without pages whose entries are taken as they come.
+    ///
+    /// # Errors
+    /// [`Failure`], also when nothing comes for as long as `patience`.
+    pub(super) async fn stream<'a>(&'a self, query: &Query<'a>, patience: Duration) -> Result<Stream<'a>, Failure> {
+        let slot = self.slots.acquire().await.map_err(|error| Failure::Lost(error.to_string()))?;
+        self.searches.fetch_add(1, Ordering::Relaxed);
+        let mut ldap = self.ldap.clone();
+        let begun = ldap.streaming_search(query.base, query.scope, query.filter, query.attributes.to_vec());
+        let begun = timeout(patience, begun).await.map_err(|_| self.silent(patience))?;
+        let entries = begun.map_err(|error| self.failure(error))?;
+        Ok(Stream { connection: self, entries, patience, ended: false, _slot: slot })
+    }
+
+    fn silent(&self, patience: Duration) -> Failure {
+        self.give_up();
+        Failure::Lost(format!("{} said nothing for {:.1} s", self.server, patience.as_secs_f32()))
     }
 
     fn failure(&self, error: LdapError) -> Failure {
@@ -198,6 +222,50 @@ impl Connection {
             3 | 11 => Err(Failure::Answered(Error::Offline(said()))),
             _ => Err(Failure::Answered(Error::Protocol(said()))),
         }
+    }
+}
+
+/// A search whose entries come one by one.
+pub(super) struct Stream<'a> {
+    connection: &'a Connection,
+    entries: ldap3::SearchStream<'a, &'a str, Vec<&'a str>>,
+    patience: Duration,
+    ended: bool,
+    _slot: SemaphorePermit<'a>,
+}
+
+impl Stream<'_> {
+    /// The next entries, a few hundred at most; none at the end.
+    ///
+    /// # Errors
+    /// As [`Connection::stream`].
+    pub(super) async fn next(&mut self) -> Result<Vec<Raw>, Failure> {
+        const BATCH: usize = 500;
+        let mut batch = Vec::new();
+        while !self.ended && batch.len() < BATCH {
+            let next = timeout(self.patience, self.entries.next()).await;
+            let next = next.map_err(|_| self.connection.silent(self.patience))?;
+            self.connection.hear();
+            match next.map_err(|error| self.connection.failure(error))? {
+                Some(entry) => batch.extend(Raw::parse(entry)),
+                None => self.ended = true,
+            }
+        }
+        Ok(batch)
+    }
+
+    /// How it ended, without the entries.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub(super) async fn finish(mut self) -> Result<Found, Failure> {
+        let result = self.entries.finish().await;
+        self.connection.judge(result.rc, &result.text)?;
+        Ok(Found {
+            no_such_base: result.rc == NO_SUCH_OBJECT,
+            cut: result.rc == SIZE_LIMIT_EXCEEDED,
+            ..Found::default()
+        })
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) const USER: &[&str] = &[
 pub(super) const GROUP: &[&str] = &["objectClass", "objectSid", "objectGUID", "sAMAccountName", "groupType"];
 /// Attributes that tell which account a member is, and no more. sAMAccountType stands for objectClass and groupType.
 pub(super) const MEMBER: &[&str] = &["sAMAccountName", "sAMAccountType", "objectSid", "primaryGroupID"];
+/// Attributes that make a line of an enumeration of users.
+pub(super) const LISTED_USER: &[&str] =
+    &["sAMAccountName", "sAMAccountType", "objectSid", "primaryGroupID", "userPrincipalName", "gecos", "name"];
 /// What the mapping `rfc2307` needs besides.
 pub(super) const POSIX: &[&str] = &["uidNumber", "gidNumber"];
 

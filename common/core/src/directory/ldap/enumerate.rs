@@ -1,25 +1,16 @@
-//! All users or all groups, page by page.
+//! All users or all groups, or those that changed: one search whose entries are passed on as they come.
 //!
-//! The paging cookie of a DC is good on its own connection alone, so a cursor names an enumeration that runs in here,
-//! not a place in the directory: a number, good for one use. The table of them is bounded; an enumeration that is left
-//! alone, or whose connection is lost, ends, and its reader is told to start again.
-
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+//! Samba gives everything in one answer, which costs it a third of what pages do (it looks up each entry of a page again).
+//! Active Directory ends an answer at 1,000 entries (MaxPageSize) and wants pages then (RFC 2696).
 
 use ldap3::Scope;
 
-use super::connection::{Connection, Failure, Found, Query};
-use super::{LdapDirectory, entry};
+use super::connection::{Failure, Query};
+use super::entry::{self, Raw};
+use super::{LdapDirectory, filter};
 use crate::Error;
-use crate::directory::Page;
+use crate::directory::{Batches, ChangeMark};
 use crate::types::Entry;
-
-/// Most enumerations at once. AD itself keeps 10 per connection (MaxResultSetsPerConn).
-const MOST: usize = 8;
-/// Longest pause between two pages.
-const PAUSE: Duration = Duration::from_secs(120);
 
 /// What is enumerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,139 +19,88 @@ pub(super) enum Kind {
     Groups,
 }
 
-/// The enumerations that wait for their next page.
-#[derive(Debug, Default)]
-pub(super) struct Running(Mutex<Table>);
-
-#[derive(Debug, Default)]
-struct Table {
-    last: u64,
-    waiting: HashMap<u64, Place>,
-}
-
-/// Where an enumeration stands.
-#[derive(Debug)]
-struct Place {
-    kind: Kind,
-    /// Index of the subtree.
-    base: usize,
-    /// Where the next page of it begins, and on which connection; `None` at the subtree's start.
-    within: Option<(Arc<Connection>, Vec<u8>)>,
-    touched: Instant,
-}
-
 impl LdapDirectory {
-    /// The page behind `cursor`. May be empty in the middle: only an empty cursor is the end.
-    pub(super) async fn page(&self, kind: Kind, cursor: &[u8], deadline: Instant) -> Result<Page<Entry>, Error> {
-        let place = if cursor.is_empty() {
-            Place { kind, base: 0, within: None, touched: Instant::now() }
-        } else {
-            self.running.take(kind, cursor)?
-        };
-        let root = self.info(deadline).await?.base_dn;
-        let (bases, wanted, plain) = match kind {
-            // objectCategory is indexed and leaves computers out (MS-ADTS 3.1.1.2.4.5); classify() has the last word.
-            Kind::Users => {
-                let wanted = self.subtrees.users("(&(objectCategory=person)(objectClass=user))".into());
-                (self.subtrees.for_users(&root), wanted, entry::USER)
-            }
-            Kind::Groups => {
-                (self.subtrees.for_groups(&root), self.subtrees.groups("(objectCategory=group)".into()), entry::GROUP)
-            }
-        };
-        let Some(base) = bases.get(place.base) else {
-            return Ok(Page { entries: Vec::new(), cursor: Vec::new() });
-        };
-        let attributes = self.attributes(plain);
-        let query = Query { base, scope: Scope::Subtree, filter: &wanted, attributes: &attributes };
-        let (connection, found) = match place.within {
-            None => self.link.search(&query, Some(Vec::new()), deadline).await?,
-            Some((connection, cookie)) => {
-                let found = self.continued(&connection, &query, cookie, deadline).await?;
-                (connection, found)
-            }
-        };
-        if found.no_such_base {
-            return Err(Error::Config(format!("the base {base} does not exist in the directory")));
-        }
-        let next = if !found.cookie.is_empty() {
-            Some((place.base, Some((connection, found.cookie))))
-        } else if place.base + 1 < bases.len() {
-            Some((place.base + 1, None))
-        } else {
-            None
-        };
-        let cursor = next.map_or_else(Vec::new, |(base, within)| {
-            self.running.put(Place { kind, base, within, touched: Instant::now() })
-        });
-        let entries = found.entries.iter().filter_map(|entry| entry.classify(self.extras())).collect();
-        Ok(Page { entries, cursor })
-    }
-
-    async fn continued(
+    /// Gives all users or groups to `batches`, those that `keep` takes; with `since`, those alone that changed after this
+    /// uSNChanged of the server in use. An entry may come twice.
+    pub(super) async fn list<T>(
         &self,
-        connection: &Connection,
-        query: &Query<'_>,
-        cookie: Vec<u8>,
-        deadline: Instant,
-    ) -> Result<Found, Error> {
-        self.link.search_on(connection, query, Some(cookie), deadline).await.map_err(|failure| match failure {
-            Failure::Answered(error) => error,
-            Failure::Lost(why) => Error::Offline(format!("the enumeration broke off, start it again: {why}")),
-        })
-    }
-}
-
-impl Running {
-    fn put(&self, place: Place) -> Vec<u8> {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.waiting.retain(|_, place| place.touched.elapsed() < PAUSE);
-        if table.waiting.len() >= MOST {
-            let oldest = table.waiting.iter().min_by_key(|(_, place)| place.touched).map(|(id, _)| *id);
-            if let Some(oldest) = oldest {
-                table.waiting.remove(&oldest);
+        kind: Kind,
+        since: Option<u64>,
+        batches: &Batches<T>,
+        keep: fn(Entry) -> Option<T>,
+    ) -> Result<(), Error> {
+        let root = self.info(self.later()).await?.base_dn;
+        // sAMAccountType is indexed and leaves computers out (MS-ADTS 2.2.17).
+        let (bases, mut wanted) = match kind {
+            Kind::Users => (self.subtrees.for_users(&root), self.subtrees.users("(sAMAccountType=805306368)".into())),
+            Kind::Groups => (self.subtrees.for_groups(&root), self.subtrees.groups("(objectCategory=group)".into())),
+        };
+        if let Some(usn) = since {
+            wanted = filter::all_of([format!("(uSNChanged>={})", usn.saturating_add(1)), wanted]);
+        }
+        let attributes = self.attributes_without_keys(match kind {
+            Kind::Users => entry::LISTED_USER,
+            Kind::Groups => entry::GROUP,
+        });
+        let extras = self.extras();
+        let understand = |found: &[Raw]| -> Vec<T> {
+            let entries = found.iter().filter_map(|entry| match kind {
+                Kind::Users => entry.classify_member(extras),
+                Kind::Groups => entry.classify(extras),
+            });
+            entries.filter_map(keep).collect()
+        };
+        for base in bases {
+            let query = Query { base, scope: Scope::Subtree, filter: &wanted, attributes: &attributes };
+            let connection = self.link.connection(self.later()).await?;
+            let mut stream = connection.stream(&query, self.bulk_deadline).await.map_err(broken)?;
+            loop {
+                let batch = stream.next().await.map_err(broken)?;
+                if batch.is_empty() {
+                    break;
+                }
+                // Where nobody listens any more, the rest is read in vain: that does not happen often.
+                let _ = batches.send(understand(&batch)).await;
+            }
+            let mut found = stream.finish().await.map_err(broken)?;
+            if found.cut {
+                found =
+                    self.link.search_on(&connection, &query, Some(Vec::new()), self.later()).await.map_err(broken)?;
+                loop {
+                    let _ = batches.send(understand(&found.entries)).await;
+                    if found.cookie.is_empty() {
+                        break;
+                    }
+                    let next = self.link.search_on(&connection, &query, Some(found.cookie), self.later());
+                    found = next.await.map_err(broken)?;
+                }
+            }
+            if found.no_such_base {
+                return Err(Error::Config(format!("the base {base} does not exist in the directory")));
             }
         }
-        table.last += 1;
-        let id = table.last;
-        table.waiting.insert(id, place);
-        id.to_be_bytes().to_vec()
+        Ok(())
     }
 
-    fn take(&self, kind: Kind, cursor: &[u8]) -> Result<Place, Error> {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = cursor.try_into().ok().map(u64::from_be_bytes);
-        id.and_then(|id| table.waiting.remove(&id)).filter(|place| place.kind == kind).ok_or_else(|| {
-            Error::Busy("this enumeration paused too long, or too many run at once: start it again".into())
-        })
+    /// Which database the server in use has, and its last change: highestCommittedUSN counts for one invocationId alone
+    /// (MS-ADTS 3.1.1.1.9).
+    pub(super) async fn mark(&self) -> Result<ChangeMark, Error> {
+        let root = self.read("", &["dsServiceName", "highestCommittedUSN"], self.soon()).await?;
+        let root = root.ok_or_else(|| Error::Protocol("there is no rootDSE".into()))?;
+        let missing = |name: &str| Error::Protocol(format!("the rootDSE names no {name}: not Active Directory?"));
+        let service = root.text("dsServiceName").ok_or_else(|| missing("dsServiceName"))?;
+        let usn = root.number("highestCommittedUSN").ok_or_else(|| missing("highestCommittedUSN"))?;
+        // A DC that was restored from a backup has another invocationId. Where it is not for this machine to read, the
+        // server's own name has to do.
+        let settings = self.read(service, &["invocationId"], self.soon()).await?;
+        let invocation = settings.and_then(|found| found.values("invocationId").first().cloned()).unwrap_or_default();
+        Ok(ChangeMark { database: [service.as_bytes(), b"\0", &invocation].concat(), usn })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(kind: Kind, base: usize) -> Place {
-        Place { kind, base, within: None, touched: Instant::now() }
-    }
-
-    #[test]
-    fn a_cursor_is_good_once_and_for_its_kind() {
-        let running = Running::default();
-        let cursor = running.put(place(Kind::Users, 3));
-        assert_eq!(running.take(Kind::Users, &cursor).unwrap().base, 3);
-        assert!(running.take(Kind::Users, &cursor).is_err());
-        let cursor = running.put(place(Kind::Users, 1));
-        assert!(running.take(Kind::Groups, &cursor).is_err());
-        assert!(running.take(Kind::Users, b"nonsense that is no cursor").is_err());
-    }
-
-    #[test]
-    fn the_oldest_enumeration_gives_way() {
-        let running = Running::default();
-        let first = running.put(place(Kind::Groups, 0));
-        let others: Vec<_> = (1..=MOST).map(|base| running.put(place(Kind::Groups, base))).collect();
-        assert!(running.take(Kind::Groups, &first).is_err());
-        assert!(others.iter().all(|cursor| running.take(Kind::Groups, cursor).is_ok()));
+fn broken(failure: Failure) -> Error {
+    match failure {
+        Failure::Answered(error) => error,
+        Failure::Lost(why) => Error::Offline(format!("the enumeration broke off: {why}")),
     }
 }

@@ -35,13 +35,12 @@ use async_trait::async_trait;
 
 use self::connect::Connector;
 use self::entry::Extras;
-use self::enumerate::Running;
 use self::link::Link;
 pub use self::policy::SecurityPolicy;
 pub use self::rights::Rights;
 pub use self::root_dse::{RootDse, root_dse};
 use self::subtrees::Subtrees;
-use super::{Directory, DomainInfo, Health, Key, Page};
+use super::{Batches, ChangeMark, Directory, DomainInfo, Health, Key};
 use crate::Error;
 use crate::auth::Kdc;
 use crate::config::{Domain, IdMapping};
@@ -86,7 +85,6 @@ pub struct LdapDirectory {
     info: OnceLock<DomainInfo>,
     /// About how many accounts there are; `None` inside where nobody may tell.
     accounts: OnceLock<Option<u64>>,
-    running: Running,
     lookup_deadline: Duration,
     bulk_deadline: Duration,
 }
@@ -109,7 +107,6 @@ impl LdapDirectory {
             link,
             info: OnceLock::new(),
             accounts: OnceLock::new(),
-            running: Running::default(),
             lookup_deadline,
             bulk_deadline,
         })
@@ -188,21 +185,23 @@ impl Directory for LdapDirectory {
         self.read_members(dn, sid, self.later()).await
     }
 
-    async fn users_page(&self, cursor: &[u8]) -> Result<Page<UserEntry>, Error> {
-        let page = self.page(enumerate::Kind::Users, cursor, self.later()).await?;
-        let entries = page.entries.into_iter().filter_map(|entry| match entry {
-            Entry::User(user) => Some(*user),
-            Entry::Group(_) => None,
-        });
-        Ok(Page { entries: entries.collect(), cursor: page.cursor })
+    async fn change_mark(&self) -> Result<ChangeMark, Error> {
+        self.mark().await
     }
 
-    async fn groups_page(&self, cursor: &[u8]) -> Result<Page<GroupEntry>, Error> {
-        let page = self.page(enumerate::Kind::Groups, cursor, self.later()).await?;
-        let entries = page.entries.into_iter().filter_map(|entry| match entry {
+    async fn list_users(&self, since: Option<u64>, batches: Batches<UserEntry>) -> Result<(), Error> {
+        self.list(enumerate::Kind::Users, since, &batches, |entry| match entry {
+            Entry::User(user) => Some(*user),
+            Entry::Group(_) => None,
+        })
+        .await
+    }
+
+    async fn list_groups(&self, since: Option<u64>, batches: Batches<GroupEntry>) -> Result<(), Error> {
+        self.list(enumerate::Kind::Groups, since, &batches, |entry| match entry {
             Entry::Group(group) => Some(*group),
             Entry::User(_) => None,
-        });
-        Ok(Page { entries: entries.collect(), cursor: page.cursor })
+        })
+        .await
     }
 }

@@ -19,7 +19,7 @@ use crate::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
 use crate::config::{Access, Domain, Fast, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
 use crate::directory::{Directory, Key};
 use crate::discovery::Server;
-use crate::types::{Entry, Sid};
+use crate::types::{Entry, Sid, UserEntry};
 
 const ROOT: &str = "DC=example,DC=com";
 const PAGING: &str = "1.2.840.113556.1.4.319";
@@ -317,37 +317,54 @@ async fn a_group_of_most_accounts_is_read_by_back_links_and_who_is_missing_there
     }
 }
 
+/// All users that this server gives, in the order of their names.
+async fn listed(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> Result<Vec<String>, Error> {
+    let directory = directory(answer).await;
+    let (sender, mut batches) = tokio::sync::mpsc::channel::<Vec<UserEntry>>(4);
+    let taken = async {
+        let mut names = Vec::new();
+        while let Some(batch) = batches.recv().await {
+            names.extend(batch.into_iter().map(|user| user.sam));
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    let (asked, names) = tokio::join!(directory.list_users(None, sender), taken);
+    asked.map(|()| names)
+}
+
 #[tokio::test]
-async fn pages_follow_each_other_to_the_end() {
-    let directory = directory(|asked| match asked.cookie.as_deref() {
+async fn a_server_that_limits_its_answers_is_asked_for_pages() {
+    let names = listed(|asked| match asked.cookie.as_deref() {
+        None => Answer::Entries(vec![person("CN=a,DC=x", 1)], 4, b""),
         Some(b"") => Answer::Entries(vec![person("CN=a,DC=x", 1)], 0, b"more"),
         Some(b"more") => Answer::Entries(vec![person("CN=b,DC=x", 2)], 0, b"last"),
         Some(b"last") => Answer::Entries(vec![person("CN=c,DC=x", 3)], 0, b""),
         other => panic!("{other:?}"),
-    })
-    .await;
-    let (mut cursor, mut names) = (Vec::new(), Vec::new());
-    loop {
-        let page = directory.users_page(&cursor).await.unwrap();
-        names.extend(page.entries.into_iter().map(|user| user.sam));
-        cursor = page.cursor;
-        if cursor.is_empty() {
-            break;
-        }
-    }
-    assert_eq!(names, ["a", "b", "c"]);
+    });
+    assert_eq!(names.await.unwrap(), ["a", "b", "c"]);
 }
 
 #[tokio::test]
-async fn an_enumeration_whose_connection_is_lost_is_to_be_started_again() {
-    let directory = directory(|asked| match asked.cookie.as_deref() {
+async fn everybody_comes_in_one_answer_where_that_is_whole() {
+    let names = listed(|asked| {
+        assert!(asked.cookie.is_none(), "nobody needs pages here");
+        Answer::Entries((0..1_300).map(|rid| person(&format!("CN=u{rid:04},DC=x"), rid)).collect(), 0, b"")
+    });
+    let names = names.await.unwrap();
+    assert_eq!((names.len(), names[1_299].as_str()), (1_300, "u1299"));
+}
+
+#[tokio::test]
+async fn an_enumeration_whose_connection_is_lost_is_none() {
+    let error = listed(|asked| match asked.cookie.as_deref() {
+        None => Answer::Entries(vec![person("CN=a,DC=x", 1)], 4, b""),
         Some(b"") => Answer::Entries(vec![person("CN=a,DC=x", 1)], 0, b"more"),
         _ => Answer::Close,
-    })
-    .await;
-    let cursor = directory.users_page(&[]).await.unwrap().cursor;
-    let error = directory.users_page(&cursor).await.unwrap_err();
-    assert!(matches!(&error, Error::Offline(text) if text.contains("start it again")), "{error:?}");
+    });
+    let error = error.await.unwrap_err();
+    assert!(matches!(&error, Error::Offline(text) if text.contains("broke off")), "{error:?}");
 }
 
 #[tokio::test]

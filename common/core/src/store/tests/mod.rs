@@ -208,7 +208,7 @@ fn flush_forgets_and_counts_accounts() {
     assert_eq!(store.flush(&sid(1)).unwrap(), 1);
     assert_eq!(store.flush(&sid(1)).unwrap(), 0);
     assert_eq!(store.groups_of_user(&sid(1)).unwrap(), None);
-    store.remove(&sid(2000)).unwrap();
+    store.apply(&[Change::Remove(sid(2000))]).unwrap();
     assert_eq!(store.stats().unwrap(), Stats { users: 1, groups: 0, oldest: Some(100) });
     assert_eq!(store.flush_all().unwrap(), 1);
     assert_eq!(store.stats().unwrap(), Stats::default());
