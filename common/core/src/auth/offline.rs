@@ -112,7 +112,7 @@ impl Offline {
         }
         // The password is known to have been changed since: the old one opens nothing.
         let last_set = record.state.password_last_set;
-        if credential.password_set != 0 && last_set != 0 && last_set != credential.password_set {
+        if credential.password_set > 0 && last_set > 0 && last_set != credential.password_set {
             return Err(Refusal::OfflineTooOld);
         }
         state::first_refusal(&state::account(user, now, host))?;

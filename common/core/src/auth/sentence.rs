@@ -8,6 +8,8 @@ pub(super) enum Refusal {
     WrongPassword,
     DirectoryUnreachable,
     KdcUnreachable,
+    /// The directory does not let this host read the attributes that decide.
+    AccountUnreadable,
     AccountDisabled,
     AccountLocked,
     AccountExpired,
@@ -56,6 +58,11 @@ impl Refusal {
                 Code::Unavailable,
                 "kdc-unreachable",
                 "The domain cannot be reached, so your password could not be checked. Try again later.",
+            ),
+            Self::AccountUnreadable => (
+                Code::Unavailable,
+                "account-unreadable",
+                "The domain does not show the state of your account. Ask your administrator.",
             ),
             Self::AccountDisabled => {
                 (Code::AccountExpired, "account-disabled", "Your account is disabled. Ask your administrator.")
@@ -193,7 +200,8 @@ mod tests {
         let next = |refusal| match refusal {
             Refusal::WrongPassword => Some(Refusal::DirectoryUnreachable),
             Refusal::DirectoryUnreachable => Some(Refusal::KdcUnreachable),
-            Refusal::KdcUnreachable => Some(Refusal::AccountDisabled),
+            Refusal::KdcUnreachable => Some(Refusal::AccountUnreadable),
+            Refusal::AccountUnreadable => Some(Refusal::AccountDisabled),
             Refusal::AccountDisabled => Some(Refusal::AccountLocked),
             Refusal::AccountLocked => Some(Refusal::AccountExpired),
             Refusal::AccountExpired => Some(Refusal::MustChange),

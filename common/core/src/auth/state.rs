@@ -42,6 +42,14 @@ pub(super) fn account(user: &Answer<UserRecord>, now: u64, host: &Workstation) -
     let check = |refuses: bool, rule: &str, refusal: Refusal, detail: String| {
         Check::new(rule, if refuses { Said::Refuses(refusal) } else { Said::Passes }, detail)
     };
+    if state.is_unread() {
+        return vec![Check::new(
+            "userAccountControl",
+            Said::Refuses(Refusal::AccountUnreadable),
+            "userAccountControl and pwdLastSet cannot be read: let this host's computer account read the property set \
+             \"Account Restrictions\" of users",
+        )];
+    }
     let locked = state.is_locked() && !(user.source == Source::Stale && lockout_is_over(state, user.fetched, now));
     let expires = match state.expires() {
         Some(unix) if state.is_expired(now) => format!("the account has expired, on {}", date::utc(unix)),
@@ -190,6 +198,8 @@ pub(super) mod tests {
     fn every_state_has_its_refusal() {
         assert_eq!(online(fit()), Ok(()));
         let cases = [
+            (AccountState { control: 0, ..fit() }, Refusal::AccountUnreadable),
+            (AccountState { password_last_set: AccountState::UNREAD, ..fit() }, Refusal::AccountUnreadable),
             (AccountState { control: 0x202, ..fit() }, Refusal::AccountDisabled),
             (AccountState { account_expires: 1, ..fit() }, Refusal::AccountExpired),
             (AccountState { computed: 0x10, ..fit() }, Refusal::AccountLocked),

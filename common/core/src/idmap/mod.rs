@@ -16,6 +16,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use entra_wire::guard::ID_FLOOR;
@@ -37,6 +38,8 @@ pub struct IdMapper {
     store: SliceStore,
     domains: Vec<Own>,
     state: RwLock<State>,
+    /// How often there was no id to give.
+    refused: AtomicU64,
 }
 
 /// What the configuration says of one domain's ids.
@@ -81,6 +84,7 @@ impl IdMapper {
             store: slices,
             domains: own.collect(),
             state: RwLock::new(State { table, sids: vec![None; domains.len()], mappings: mappings.clone() }),
+            refused: AtomicU64::new(0),
         };
         for domain in &mapper.domains {
             // The last one of a name counts: a domain that was built anew has another SID.
@@ -141,7 +145,12 @@ impl IdMapper {
         match self.assign_further(&mut state, own, &domain, sssd::first_rid(rid)) {
             Ok(block) => own.id(&block, rid),
             Err(error) => {
-                log::error!("{sid} gets no id: {error}");
+                drop(state);
+                // The 1st, the 2nd, the 4th, the 8th: a directory with more accounts than ids fills no log.
+                let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+                if count.is_power_of_two() {
+                    log::error!("{sid} gets no id ({count} times so far that there was none to give): {error}");
+                }
                 None
             }
         }

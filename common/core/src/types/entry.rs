@@ -41,13 +41,13 @@ pub struct UserEntry {
 /// The attributes that decide whether an account may log in, raw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountState {
-    /// userAccountControl (MS-ADTS 2.2.16).
+    /// userAccountControl (MS-ADTS 2.2.16); 0 where it was not given, since every account has a bit for its type.
     pub control: u32,
     /// msDS-User-Account-Control-Computed: lockout 0x10, password expired 0x800000.
     pub computed: u32,
     /// accountExpires, FILETIME; 0 and `i64::MAX` = never.
     pub account_expires: i64,
-    /// pwdLastSet, FILETIME; 0 = must change at next logon.
+    /// pwdLastSet, FILETIME; 0 = must change at next logon, [`AccountState::UNREAD`] where it was not given.
     pub password_last_set: i64,
     /// msDS-UserPasswordExpiryTimeComputed, FILETIME; 0 where not given, `i64::MAX` = never.
     pub password_expires: i64,
@@ -60,6 +60,8 @@ pub struct AccountState {
 }
 
 impl AccountState {
+    /// In the place of a pwdLastSet that the directory did not give: every account has one.
+    pub const UNREAD: i64 = -1;
     /// userAccountControl: the account is disabled.
     pub const DISABLED: u32 = 0x2;
     /// Computed: too many wrong passwords.
@@ -72,6 +74,11 @@ impl AccountState {
     pub const PASSWORD_NEVER_EXPIRES: u32 = 0x1_0000;
     /// Computed: the password has expired.
     pub const PASSWORD_EXPIRED: u32 = 0x80_0000;
+
+    /// The directory does not let this computer read what decides a login: nothing is known of the account.
+    pub fn is_unread(&self) -> bool {
+        self.control == 0 || self.password_last_set == Self::UNREAD
+    }
 
     /// Disabled by an administrator.
     pub fn is_disabled(&self) -> bool {

@@ -130,7 +130,7 @@ impl Raw {
                 control: flags("userAccountControl"),
                 computed: flags("msDS-User-Account-Control-Computed"),
                 account_expires: self.number("accountExpires").unwrap_or_default(),
-                password_last_set: self.number("pwdLastSet").unwrap_or_default(),
+                password_last_set: self.number("pwdLastSet").unwrap_or(AccountState::UNREAD),
                 password_expires: self.number("msDS-UserPasswordExpiryTimeComputed").unwrap_or_default(),
                 lockout_time: self.number("lockoutTime").unwrap_or_default(),
                 logon_hours: self
@@ -226,6 +226,19 @@ pub(super) mod tests {
                 ("gidNumber", &[b"2000"]),
             ],
         )
+    }
+
+    #[test]
+    fn what_the_directory_does_not_show_is_not_zero() {
+        let classes: &[&[u8]] = &[b"top", b"person", b"user"];
+        let Some(Entry::User(whole)) = person(classes).classify(Extras::default()) else { panic!("a user") };
+        assert!(!whole.state.is_unread() && whole.state.must_change());
+        for hidden in ["userAccountControl", "pwdLastSet"] {
+            let mut entry = person(classes);
+            entry.attributes.retain(|(name, _)| name != hidden);
+            let Some(Entry::User(user)) = entry.classify(Extras::default()) else { panic!("a user") };
+            assert!(user.state.is_unread(), "{hidden}");
+        }
     }
 
     #[test]
