@@ -66,6 +66,8 @@ pub enum Protection {
     /// 2.1: it is of no use to whoever ends the channel elsewhere. Neither integrity nor privacy is asked for, because
     /// AD refuses both inside TLS (MS-ADTS 5.1.1.1.2).
     Channel(Vec<u8>),
+    /// Nothing: to find out whether a server refuses that.
+    Nothing,
 }
 
 /// An initiator whose context is not complete yet.
@@ -132,6 +134,7 @@ impl Initiator {
         let (wanted, needed, channel) = match &self.protection {
             Protection::Seal => (ffi::FLAG_REPLAY | SEALING, SEALING, None),
             Protection::Channel(data) => (0, 0, Some(data.as_slice())),
+            Protection::Nothing => (0, 0, None),
         };
         let (wanted, needed) = (wanted | ffi::FLAG_MUTUAL | ffi::FLAG_SEQUENCE, needed | ffi::FLAG_MUTUAL);
         let mut bindings = channel.map(|data| ffi::ChannelBindings {

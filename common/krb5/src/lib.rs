@@ -59,5 +59,5 @@ pub use password::Password;
 pub use principal::Principal;
 pub use profile::Profile;
 pub use service::service_ticket;
-pub use simple::{initial_with_keytab, initial_with_password, list_keytab, tgt_end};
+pub use simple::{gives_rc4, initial_with_keytab, initial_with_password, list_keytab, tgt_end};
 pub use verify::{Verified, verify};

@@ -9,18 +9,29 @@ use std::net::SocketAddr;
 const ENCTYPES: &str = "aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96 aes256-cts-hmac-sha384-192 \
                         aes128-cts-hmac-sha256-128";
 
+/// What RC4-HMAC is called.
+const RC4: &str = "arcfour-hmac";
+
 /// A krb5 configuration for one realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     realm: String,
     kdcs: Vec<SocketAddr>,
+    rc4: bool,
 }
 
 impl Profile {
     /// A profile for `realm` (upper case) that knows exactly these KDCs. `None` where the realm's name could not stand
     /// in the file: it has to be 1 to 255 characters of letters, digits, `.`, `-` and `_`.
     pub fn new(realm: &str, kdcs: &[SocketAddr]) -> Option<Self> {
-        is_realm(realm).then(|| Self { realm: realm.to_owned(), kdcs: kdcs.to_vec() })
+        is_realm(realm).then(|| Self { realm: realm.to_owned(), kdcs: kdcs.to_vec(), rc4: false })
+    }
+
+    /// The same, asking for service tickets with RC4 session keys alone: to find out whether a KDC gives any. Tickets got
+    /// so are for nobody's use.
+    #[must_use]
+    pub fn asking_for_rc4(self) -> Self {
+        Self { rc4: true, ..self }
     }
 
     /// The realm.
@@ -31,6 +42,10 @@ impl Profile {
     /// The text of the configuration, fit for a file that `KRB5_CONFIG` names.
     pub fn to_text(&self) -> String {
         let realm = &self.realm;
+        // The ticket-granting ticket stays AES in any case.
+        let (permitted, wanted) =
+            if self.rc4 { (format!("{ENCTYPES} {RC4}"), RC4) } else { (ENCTYPES.to_owned(), ENCTYPES) };
+        let allow = self.rc4;
         // plugin_base_dir: none of the preauthentication plugins serves AD passwords, and SPAKE or PKINIT must not
         // change what one login attempt costs. dns_canonicalize_hostname, rdns: names come from SRV records.
         let mut text = format!(
@@ -41,9 +56,10 @@ impl Profile {
              dns_canonicalize_hostname = false\n\
              rdns = false\n\
              udp_preference_limit = 1\n\
-             permitted_enctypes = {ENCTYPES}\n\
+             allow_rc4 = {allow}\n\
+             permitted_enctypes = {permitted}\n\
              default_tkt_enctypes = {ENCTYPES}\n\
-             default_tgs_enctypes = {ENCTYPES}\n\
+             default_tgs_enctypes = {wanted}\n\
              forwardable = true\n\
              renew_lifetime = 7d\n\
              plugin_base_dir = /nonexistent\n\

@@ -12,6 +12,7 @@ use crate::keytab::{Keytab, KeytabEntry};
 use crate::password::Password;
 use crate::principal::Principal;
 use crate::profile::Profile;
+use crate::service::service_ticket;
 
 /// Gets a TGT for `principal` with a password and writes it to the FILE ccache at `ccache_path` (mode 0600, made
 /// anew). `principal` is a bare `sAMAccountName`, `name@REALM`, or a UPN (any other suffix). Gives the ticket's end.
@@ -58,6 +59,30 @@ pub fn initial_with_keytab(
     };
     let client = Principal::parse(&context, &name)?;
     write_ticket(&context, &client, Secret::Keytab(&keytab), realm, kdc, ccache_path, timeout)
+}
+
+/// Whether the KDC gives a service ticket with an RC4 session key (RFC 4757) for the service `principal`, asked with the
+/// TGT in the FILE ccache at `ccache_path`. The ticket is thrown away.
+///
+/// # Errors
+/// By [`Kind`] where the KDC's answer says neither.
+pub fn gives_rc4(
+    realm: &str,
+    kdc: SocketAddr,
+    principal: &str,
+    ccache_path: &Path,
+    timeout: Duration,
+) -> Result<bool, Error> {
+    let profile = Profile::new(realm, &[kdc])
+        .ok_or_else(|| Error::ours(Kind::Input, format!("{realm:?} is no name of a Kerberos realm")))?;
+    let context = Context::new(&profile.asking_for_rc4())?;
+    let given = Ccache::resolve(&context, &format!("FILE:{}", ccache_path.display()))?;
+    let service = Principal::parse(&context, principal)?;
+    match service_ticket(&context, &given, &service, kdc, Instant::now() + timeout) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind == Kind::EtypeNotSupported => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Every key of a keytab: principal, key version, encryption type, when written.

@@ -96,7 +96,7 @@ pub(crate) fn roots(base: &Stack, contents: Contents) -> Result<Stack> {
 }
 
 /// Programs of the lab that run beside Samba; not part of the snapshot, so a change of theirs builds nothing anew.
-const PROGRAMS: [(&str, &str); 3] = [
+pub(crate) const PROGRAMS: [(&str, &str); 3] = [
     ("ber.py", include_str!("../data/ber.py")),
     ("dc-ready.py", include_str!("../data/dc-ready.py")),
     ("limiting-proxy.py", include_str!("../data/limiting-proxy.py")),
@@ -114,20 +114,20 @@ pub fn restart(node: &Node, options: &[&str]) -> Result<()> {
     if !node.sh(script, &[])?.ok() {
         return Err(Error::new("Samba was ended and still listens"));
     }
-    samba(node, options)
+    samba(node, ADDRESS, options)
 }
 
-/// Starts Samba where it does not run, and waits until it answers.
-fn samba(node: &Node, options: &[&str]) -> Result<()> {
+/// Starts Samba where it does not run, and waits until it answers on `address`.
+pub(crate) fn samba(node: &Node, address: &str, options: &[&str]) -> Result<()> {
     if !node.is_running("samba")? {
-        node.put_file("/etc/resolv.conf", format!("nameserver {ADDRESS}\nsearch {DNS_DOMAIN}\n"), 0o644)?;
+        node.put_file("/etc/resolv.conf", format!("nameserver {address}\nsearch {DNS_DOMAIN}\n"), 0o644)?;
         node.sh("mkdir -p /run/samba", &[])?.text()?;
         let options: Vec<String> = options.iter().map(|option| format!("--option={option}")).collect();
         let mut words = vec!["samba", "--foreground", "--no-process-group", "--debug-stdout"];
         words.extend(options.iter().map(String::as_str));
         node.start("samba", &words)?;
     }
-    let ready = node.run(&["/usr/bin/python3", "/usr/share/lab/dc-ready.py", ADDRESS])?;
+    let ready = node.run(&["/usr/bin/python3", "/usr/share/lab/dc-ready.py", address])?;
     if ready.ok() {
         return Ok(());
     }
@@ -140,7 +140,7 @@ pub(crate) fn start(node: &Node) -> Result<()> {
     for (name, content) in PROGRAMS {
         node.put_file(&format!("/usr/share/lab/{name}"), content, 0o644)?;
     }
-    samba(node, &[])?;
+    samba(node, ADDRESS, &[])?;
     if node.is_running("limiting-proxy")? {
         return Ok(());
     }

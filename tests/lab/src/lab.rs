@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::place::{Lock, remove_tree, run_dir};
 use crate::process::Process;
 use crate::roots::{self, Stack};
-use crate::{client, host, reference, winbind};
+use crate::{client, host, reference, second, winbind};
 
 /// What to bring up.
 #[derive(Debug, Clone)]
@@ -32,6 +32,7 @@ impl Default for Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Dc(Contents),
+    SecondDc,
     Client,
     Reference,
     Winbind,
@@ -39,10 +40,11 @@ enum Kind {
 
 /// Every node that a lab can have: its name, kind, host name and the last parts of its addresses. The domain controllers
 /// are one machine with different contents: a lab has one of them.
-const NODES: [(&str, Kind, &str, &[u8]); 7] = [
+const NODES: [(&str, Kind, &str, &[u8]); 8] = [
     ("dc", Kind::Dc(Contents::Suite), "dc1", &[10, 11]),
     ("dc-small", Kind::Dc(Contents::Small), "dc1", &[10, 11]),
     ("dc-large", Kind::Dc(Contents::Large), "dc1", &[10, 11]),
+    ("dc2", Kind::SecondDc, "dc2", &[12]),
     ("client", Kind::Client, "client1", &[20]),
     ("client2", Kind::Client, "client2", &[21]),
     ("sssd", Kind::Reference, "sssd1", &[30]),
@@ -168,6 +170,7 @@ impl Lab {
         } else {
             let stack = match kind {
                 Kind::Dc(contents) => dc::roots(base, contents)?,
+                Kind::SecondDc => second::roots()?,
                 Kind::Client => client::roots(base)?,
                 Kind::Reference => reference::roots(base)?,
                 Kind::Winbind => winbind::roots(base)?,
@@ -182,6 +185,7 @@ impl Lab {
         let address = format!("{SUBNET}.{}", octets[0]);
         match kind {
             Kind::Dc(_) => dc::start(&node),
+            Kind::SecondDc => second::start(&node, &self.node("dc")?),
             Kind::Client => client::start(&node, hostname, &address),
             Kind::Reference => reference::start(&node, hostname, &address),
             Kind::Winbind => winbind::start(&node, hostname, &address),

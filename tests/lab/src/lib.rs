@@ -12,6 +12,7 @@ pub mod command;
 pub mod dc;
 pub mod host;
 pub mod product;
+pub mod second;
 
 mod apt;
 mod error;

@@ -14,7 +14,7 @@ use crate::place::{self, Lock, remove_tree, run_dir};
 use crate::process::Process;
 use crate::{apt, host};
 
-/// The Debian release of every node.
+/// The Debian release of every node that names no other one.
 const RELEASE: &str = "bookworm";
 
 const BASE_LIMIT: Duration = Duration::from_secs(1200);
@@ -51,29 +51,60 @@ pub(crate) struct Layer<'a> {
     pub(crate) script: &'a str,
 }
 
-/// The pristine Debian root, built where missing.
+/// The pristine Debian root of most nodes, built where missing.
 pub(crate) fn base() -> Result<Stack> {
+    debian(&Debian { name: "base", release: RELEASE, packages: &[] })
+}
+
+/// A root made by mmdebstrap.
+pub(crate) struct Debian<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) release: &'a str,
+    /// Installed at once, because the package lists that nodes share are those of [`RELEASE`].
+    pub(crate) packages: &'a [&'a str],
+}
+
+/// The root that is described so, built where missing.
+pub(crate) fn debian(wanted: &Debian<'_>) -> Result<Stack> {
     let options = host::apt_options()?;
     let sources = host::apt_sources(RELEASE);
-    let mut recipe = vec![RELEASE.to_owned(), BASE_SCRIPT.to_owned()];
+    let texts: Vec<String> = sources
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap_or_default().replace(RELEASE, wanted.release))
+        .collect();
+    let mut recipe = vec![wanted.release.to_owned(), BASE_SCRIPT.to_owned()];
+    recipe.extend(wanted.packages.iter().copied().map(str::to_owned));
     recipe.extend(options.iter().cloned());
-    recipe.extend(sources.iter().map(|path| fs::read_to_string(path).unwrap_or_default()));
+    recipe.extend(texts.iter().cloned());
     let key = place::recipe_key(&recipe.iter().map(String::as_str).collect::<Vec<_>>());
-    let path = place::cache_dir().join(format!("base-{key}"));
+    let path = place::cache_dir().join(format!("{}-{key}", wanted.name));
     let _lock = Lock::take("roots")?;
     if !path.exists() {
-        let start = announce("a Debian root");
-        let new = place::cache_dir().join("base.new");
+        let start = announce(&format!("the Debian root {}", wanted.name));
+        let new = place::cache_dir().join(format!("{}.new", wanted.name));
         remove_tree(&new)?;
+        let lists = place::cache_dir().join("sources.new");
+        remove_tree(&lists)?;
+        fs::create_dir_all(&lists).doing(|| format!("create {}", lists.display()))?;
         let mut command = Command::new("mmdebstrap");
         command.args(["--quiet", "--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io"]);
         for option in &options {
             command.arg(format!("--aptopt={option}"));
         }
-        must(command.arg(RELEASE).arg(&new).args(&sources), BASE_LIMIT)?;
+        if !wanted.packages.is_empty() {
+            command.arg(format!("--include={}", wanted.packages.join(",")));
+        }
+        command.arg(wanted.release).arg(&new);
+        for (source, text) in sources.iter().zip(&texts) {
+            let list = lists.join(source.file_name().unwrap_or(source.as_os_str()));
+            fs::write(&list, text).doing(|| format!("write {}", list.display()))?;
+            command.arg(list);
+        }
+        must(&mut command, BASE_LIMIT)?;
+        remove_tree(&lists)?;
         must(Command::new("sh").args(["-c", BASE_SCRIPT, "sh"]).arg(&new), SCRIPT_LIMIT)?;
         finish(&new, &path, start)?;
-        prune(&place::cache_dir(), "base", &path)?;
+        prune(&place::cache_dir(), wanted.name, &path)?;
     }
     touch(&path)?;
     Ok(Stack { layers: vec![path], key })

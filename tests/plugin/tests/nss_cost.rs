@@ -88,7 +88,13 @@ fn one(entry: &str, status: &str) -> Count {
     cache.publish_user(&alice(), &["alice".into(), "alice@contoso.com".into()], 3600, || true);
     let gids: Vec<u32> = (0..GROUPS).map(|number| GID + number).collect();
     cache.publish_groups_of(&alice(), &gids, 3600, || true);
-    cache.publish_group(&group("research", GID), &["alice", "bob", "carol"], &["research".into()], (3600, 3600), || true);
+    cache.publish_group(
+        &group("research", GID),
+        &["alice", "bob", "carol"],
+        &["research".into()],
+        (3600, 3600),
+        || true,
+    );
     cache.publish_absent(&Key::UserName(b"no-such-user"), 3600, || true);
     let few = run(&stage, entry, status, FIRST);
     let many = run(&stage, entry, status, FIRST + TIMES);

@@ -5,6 +5,7 @@ mod host;
 mod nss;
 mod pam;
 mod samba;
+mod security;
 mod system;
 
 use std::path::Path;
@@ -97,7 +98,7 @@ fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, output: &mut Outp
     }
     if wanted(Topic::Security) {
         let _ = output.take(host::armor(domain, &server, paths));
-        for step in host::policies(domain, paths) {
+        for step in security::check(domain, &server, paths).into_iter().chain(host::policies(domain, paths)) {
             output.step(step);
         }
     }

@@ -210,7 +210,7 @@ impl Connector {
             match timeout(BIND, binding).await {
                 Err(_) => return Err(Refusal::Slow("binding")),
                 Ok(Ok((mut context, offered))) => {
-                    if let Protection::Channel(_) = protection {
+                    if protection != Protection::Seal {
                         return Ok(Connection::inside(server, stream).await?);
                     }
                     let chunk = seal::chunk_size(&mut context, offered).map_err(BindError::Gss)?;
@@ -256,10 +256,10 @@ impl From<wire::NotSecure> for Refusal {
 impl Refusal {
     /// What a bind's refusal means inside TLS, where it may be about TLS and not about this machine.
     fn of_bind(error: BindError, protection: &Protection) -> Self {
-        // SEC_E_BAD_BINDINGS (MS-ERREF 2.1), which AD and Samba put into their words.
-        const BAD_BINDINGS: &str = "80090346";
         match (error, protection) {
-            (BindError::Refused(_, text), Protection::Channel(_)) if text.contains(BAD_BINDINGS) => Self::Unbound(text),
+            (BindError::Refused(_, text), Protection::Channel(_)) if text.contains(sasl::BAD_BINDINGS) => {
+                Self::Unbound(text)
+            }
             // strongerAuthRequired
             (BindError::Refused(8, text), Protection::Channel(_)) => Self::NoBindInside(text),
             (error, _) => Self::Bind(error),

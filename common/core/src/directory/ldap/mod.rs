@@ -3,11 +3,13 @@
 //! From the bottom: [`ber`] and [`sasl`] speak on a fresh TCP connection, [`tls`] and [`wire`] protect it, [`seal`] carries
 //! it, [`connection`] searches on it, [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
 //! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
-//! [`rights`] and [`root_dse`], and behind it [`policy`].
+//! [`rights`] and [`root_dse`], and behind it [`policy`]
+//! and [`demands`].
 
 mod ber;
 mod connect;
 mod connection;
+mod demands;
 mod entry;
 mod enumerate;
 mod filter;
@@ -34,12 +36,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use self::connect::Connector;
+pub use self::demands::{Demand, demands_binding, demands_signing};
 use self::entry::Extras;
 use self::link::Link;
 pub use self::policy::SecurityPolicy;
 pub use self::rights::Rights;
 pub use self::root_dse::{RootDse, root_dse};
 use self::subtrees::Subtrees;
+pub use self::tls::{TlsVersion, tls_versions};
 use super::{Batches, ChangeMark, Directory, DomainInfo, Health, Key};
 use crate::Error;
 use crate::auth::Kdc;

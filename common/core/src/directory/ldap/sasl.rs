@@ -25,6 +25,9 @@ const EXTENDED_RESPONSE: u8 = 0x78;
 /// Name of StartTLS among the extended operations.
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
+/// SEC_E_BAD_BINDINGS (MS-ERREF 2.1), which AD and Samba put into the words of a refusal.
+pub(super) const BAD_BINDINGS: &str = "80090346";
+
 const SUCCESS: u32 = 0;
 const BIND_IN_PROGRESS: u32 = 14;
 const BUSY: u32 = 51;
@@ -46,6 +49,9 @@ pub(super) enum BindError {
     /// The server cannot serve now.
     #[error("the server is busy: {0}")]
     Busy(String),
+    /// The server offers security layers only.
+    #[error("the server wants to sign or seal, inside TLS too")]
+    LayerWanted,
     /// What came is not what the protocol demands.
     #[error("{0}")]
     Protocol(&'static str),
@@ -58,7 +64,7 @@ pub(super) enum BindError {
 }
 
 /// Binds with a ticket from `source` to the service `principal`. Gives the context and the longest frame that the server
-/// takes: with [`Protection::Seal`] everything after this is sealed, with [`Protection::Channel`] nothing is. An unknown
+/// takes: with [`Protection::Seal`] everything after this is sealed, with any other nothing is. An unknown
 /// `principal` is noticed before anything is sent.
 ///
 /// # Errors
@@ -253,11 +259,9 @@ fn choose_layer(offer: &[u8], protection: &Protection) -> Result<(Vec<u8>, u32),
             let ours = (MAX_FRAME as u32).to_be_bytes();
             Ok((vec![LAYER_PRIVACY, ours[1], ours[2], ours[3]], u32::from_be_bytes([0, a, b, c])))
         }
-        Protection::Channel(_) if layers & LAYER_NONE == 0 => {
-            Err(BindError::Protocol("the server wants sealing inside TLS, which has it already"))
-        }
+        Protection::Channel(_) | Protection::Nothing if layers & LAYER_NONE == 0 => Err(BindError::LayerWanted),
         // Without a layer the size is zero (RFC 4752 3.1).
-        Protection::Channel(_) => Ok((vec![LAYER_NONE, 0, 0, 0], 0)),
+        Protection::Channel(_) | Protection::Nothing => Ok((vec![LAYER_NONE, 0, 0, 0], 0)),
     }
 }
 

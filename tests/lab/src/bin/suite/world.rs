@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use entra_lab::{Lab, Node, Options, product};
+use entra_lab::{Lab, Node, Options, product, second};
 use serde::Serialize;
 
 use crate::check::{self, Verdict};
@@ -42,6 +43,8 @@ pub struct World {
     /// The lab itself, to cut cables.
     pub lab: Lab,
     packages: PathBuf,
+    /// A lab beside it, with two domain controllers: made by the first case that wants one.
+    two: OnceLock<Result<Lab, String>>,
 }
 
 impl World {
@@ -51,13 +54,39 @@ impl World {
         let nodes = ["dc", "client", "client2", "sssd"].map(str::to_owned).to_vec();
         let name = std::env::var("ENTRA_LAB_NAME").unwrap_or_else(|_| "suite".into());
         entra_lab::down(&name)?;
+        entra_lab::down(&two(&name))?;
         let lab = Lab::up(&Options { name, nodes })?;
-        Ok(Self { lab, packages })
+        Ok(Self { lab, packages, two: OnceLock::new() })
+    }
+
+    /// A lab of its own with two domain controllers of one domain, `dc` and `dc2` (Samba 4.22), both running and with
+    /// their cables in, and a `client` that is joined, known to both, and without its daemon.
+    pub fn two_dcs(&self) -> Result<&Lab, String> {
+        let made = self.two.get_or_init(|| {
+            let nodes = ["dc", "dc2", "client"].map(str::to_owned).to_vec();
+            let lab = Lab::up(&Options { name: two(self.lab.name()), nodes })?;
+            let client = lab.node("client")?;
+            product::install(&client, &self.packages)?;
+            check::status("entractl join", &product::join(&client)?, 0)?;
+            second::wait_for_account(&lab.node("dc2")?, "CLIENT1$")?;
+            Ok(lab)
+        });
+        let lab = made.as_ref().map_err(Clone::clone)?;
+        for node in ["dc", "dc2"] {
+            if !lab.is_connected(node)? {
+                lab.mend(node)?;
+            }
+        }
+        // Starts a domain controller that a case has ended.
+        Lab::up(&Options { name: lab.name().to_owned(), nodes: vec!["dc".into(), "dc2".into()] })?;
+        product::stop_daemon(&lab.node("client")?)?;
+        Ok(lab)
     }
 
     /// Ends all of it, and looks for what it may have left.
     pub fn down(self) -> Result<(), String> {
-        let folder = format!("/{}/", self.lab.name());
+        entra_lab::down(&two(self.lab.name()))?;
+        let folder = format!("/{}", self.lab.name());
         let inits: Vec<u32> =
             self.lab.nodes().iter().filter_map(|name| Some(self.lab.node(name).ok()?.host_pid())).collect();
         let namespaces: Vec<PathBuf> = inits.iter().filter_map(|pid| namespace(&pid.to_string())).collect();
@@ -171,6 +200,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Name of the lab with two domain controllers.
+fn two(name: &str) -> String {
+    format!("{name}-two")
 }
 
 /// The PID namespace of a process.

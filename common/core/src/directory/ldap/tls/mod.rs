@@ -6,6 +6,7 @@
 
 mod end_point;
 mod refusal;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub(super) use self::refusal::TlsError;
+pub use self::versions::{TlsVersion, tls_versions};
 
 /// The authorities that the host trusts, as `ca-certificates` (Debian) and its likes elsewhere write them.
 const SYSTEM: [&str; 3] =

@@ -1,7 +1,7 @@
 //! LDAP over TLS: what works, and each server that cannot be verified with the sentence that says why.
 
 use entra_lab::accounts::ALICE;
-use entra_lab::{Node, dc, product};
+use entra_lab::{Node, dc, product, second};
 
 use crate::Case;
 use crate::check::{self, Verdict};
@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
     ("tls: a server that speaks TLS 1.2 alone is enough", tls_1_2),
     ("tls: a server that cannot be verified is refused, with cause and remedy", refused),
     ("tls: a directory that takes no bind inside TLS, or has no TLS, is refused with a way out", not_inside),
+    ("tls: a directory that enforces channel binding takes ours, and nobody's without it", channel_binding),
 ];
 
 const MODES: [&str; 2] = ["ldaps", "starttls"];
@@ -99,7 +100,7 @@ fn fronts() -> impl Iterator<Item = (usize, &'static str, (&'static str, &'stati
 
 fn rows(node: &Node, dc: &Node) -> Verdict {
     for (port, mode, (certificate, version, sentence)) in fronts() {
-        configure(node, mode, Some(CA), Some(port))?;
+        configure(node, mode, Some(CA), Some(&format!("{}:{port}", dc::HOST)))?;
         named(node, &format!("{mode}, {certificate}, TLS {version}"), sentence)?;
     }
     let log = dc.log("tls-front")?;
@@ -108,7 +109,7 @@ fn rows(node: &Node, dc: &Node) -> Verdict {
     configure(node, "ldaps", Some("/run/nothing.pem"), None)?;
     named(node, "no file of authorities", ["/run/nothing.pem: No such file", "tls_ca"])?;
     // The daemon says so too.
-    configure(node, "ldaps", Some(CA), Some(7000))?;
+    configure(node, "ldaps", Some(CA), Some(&format!("{}:7000", dc::HOST)))?;
     product::start_daemon(node)?;
     let output = node.run(&["getent", "passwd", "alice"])?;
     check::that(!output.ok(), || "a user came from a server that was not verified".into())?;
@@ -127,15 +128,29 @@ fn not_inside(world: &World) -> Verdict {
     })?;
     with_samba(world, &["tls enabled=no"], |node| {
         configure(node, "ldaps", Some(CA), None)?;
-        named(node, "ldaps without TLS", ["refused", "secure LDAP (TCP 636)"])?;
-        configure(node, "starttls", Some(CA), None)?;
-        // Samba grants StartTLS all the same, and hangs up.
-        named(
-            node,
-            "starttls without TLS",
-            ["ends the connection instead of a TLS handshake", "ldap_security = \"seal\""],
-        )
+        named(node, "ldaps without TLS", ["refused", "secure LDAP (TCP 636)"])
     })
+}
+
+fn channel_binding(world: &World) -> Verdict {
+    let lab = world.two_dcs()?;
+    let node = lab.node("client")?;
+    let authority = lab.node("dc")?.must(&["cat", "/var/lib/samba/private/tls/ca.pem"])?;
+    node.put_file(CA, authority + "\n", 0o644)?;
+    // Somebody else's client, with the switch that ours does not have.
+    let script = r#"printf '%s\n' "$2" | kinit -c FILE:/run/lab/binding.cc "$1" >/dev/null &&
+        LDAPTLS_CACERT=$3 LDAPSASL_CBINDING=$4 KRB5CCNAME=FILE:/run/lab/binding.cc \
+        ldapsearch -LLL -Q -Y GSSAPI -O maxssf=0 -N -H "ldaps://$5" -s base -b DC=aadds,DC=contoso,DC=com dn"#;
+    let bind = |binding: &str| node.sh(script, &[ALICE.sam, ALICE.password, CA, binding, second::HOST]);
+    check::text("ldapsearch with channel binding", bind("tls-endpoint")?)?;
+    let without = bind("none")?;
+    check::equal("ldapsearch without channel binding", &without.status, &49)?;
+    check::holds("its reason", &without.stderr, "80090346")?;
+    for mode in MODES {
+        configure(&node, mode, Some(CA), Some(second::HOST))?;
+        check::text(mode, node.run(&["entractl", "user", "alice", "--direct"])?)?;
+    }
+    configure(&node, "seal", None, None)
 }
 
 /// Insists that the directory is not asked, and that cause and remedy are said.
@@ -168,9 +183,9 @@ fn trust(world: &World, node: &Node) -> Verdict {
 }
 
 /// Writes how LDAP is protected into the configuration that the join left.
-fn configure(node: &Node, mode: &str, ca: Option<&str>, port: Option<usize>) -> Verdict {
+fn configure(node: &Node, mode: &str, ca: Option<&str>, server: Option<&str>) -> Verdict {
     let ca = ca.map(|ca| format!("tls_ca = \"{ca}\"\n"));
-    let servers = port.map(|port| format!("servers = [\"{}:{port}\"]\n", dc::HOST));
+    let servers = server.map(|server| format!("servers = [\"{server}\"]\n"));
     let lines = [Some(format!("ldap_security = \"{mode}\"\n")), ca, servers].into_iter().flatten().collect::<String>();
     let script = r#"sed -i '/^ldap_security\|^tls_ca\|^servers/d' /etc/entra/entra.toml
         printf '%s' "$1" >/run/lines && sed -i '/^preset/r /run/lines' /etc/entra/entra.toml"#;
