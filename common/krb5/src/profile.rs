@@ -27,10 +27,9 @@ impl Profile {
         is_realm(realm).then(|| Self { realm: realm.to_owned(), kdcs: kdcs.to_vec(), rc4: false })
     }
 
-    /// The same, asking for service tickets with RC4 session keys alone: to find out whether a KDC gives any. Tickets got
-    /// so are for nobody's use.
+    /// The same with RC4 beside AES: to find out whether a KDC gives tickets with it. Tickets got so are for nobody's use.
     #[must_use]
-    pub fn asking_for_rc4(self) -> Self {
+    pub fn permitting_rc4(self) -> Self {
         Self { rc4: true, ..self }
     }
 
@@ -42,10 +41,7 @@ impl Profile {
     /// The text of the configuration, fit for a file that `KRB5_CONFIG` names.
     pub fn to_text(&self) -> String {
         let realm = &self.realm;
-        // The ticket-granting ticket stays AES in any case.
-        let (permitted, wanted) =
-            if self.rc4 { (format!("{ENCTYPES} {RC4}"), RC4) } else { (ENCTYPES.to_owned(), ENCTYPES) };
-        let allow = self.rc4;
+        let (enctypes, rc4) = if self.rc4 { (format!("{ENCTYPES} {RC4}"), true) } else { (ENCTYPES.to_owned(), false) };
         // plugin_base_dir: none of the preauthentication plugins serves AD passwords, and SPAKE or PKINIT must not
         // change what one login attempt costs. dns_canonicalize_hostname, rdns: names come from SRV records.
         let mut text = format!(
@@ -56,10 +52,10 @@ impl Profile {
              dns_canonicalize_hostname = false\n\
              rdns = false\n\
              udp_preference_limit = 1\n\
-             allow_rc4 = {allow}\n\
-             permitted_enctypes = {permitted}\n\
+             allow_rc4 = {rc4}\n\
+             permitted_enctypes = {enctypes}\n\
              default_tkt_enctypes = {ENCTYPES}\n\
-             default_tgs_enctypes = {wanted}\n\
+             default_tgs_enctypes = {enctypes}\n\
              forwardable = true\n\
              renew_lifetime = 7d\n\
              plugin_base_dir = /nonexistent\n\

@@ -25,7 +25,22 @@ pub fn service_ticket<'c>(
     kdc: SocketAddr,
     deadline: Instant,
 ) -> Result<Credentials<'c>, Error> {
-    let exchange = Exchange::start(context, ccache, service)?;
+    ticket_with(context, ccache, service, 0, kdc, deadline)
+}
+
+/// As [`service_ticket`], with a session key of this encryption type and no other; 0 leaves it to libkrb5.
+///
+/// # Errors
+/// As [`service_ticket`]; [`Kind::EtypeNotSupported`] where the KDC does not give such a key.
+pub(crate) fn ticket_with<'c>(
+    context: &'c Context,
+    ccache: &Ccache<'_>,
+    service: &Principal<'_>,
+    enctype: i32,
+    kdc: SocketAddr,
+    deadline: Instant,
+) -> Result<Credentials<'c>, Error> {
+    let exchange = Exchange::start(context, ccache, service, enctype)?;
     let mut reply = Vec::new();
     for _ in 0..MAX_REQUESTS {
         let Some(message) = exchange.step(&mut reply)? else {
@@ -42,9 +57,10 @@ struct Exchange<'c> {
 }
 
 impl<'c> Exchange<'c> {
-    fn start(context: &'c Context, ccache: &Ccache<'_>, service: &Principal<'_>) -> Result<Self, Error> {
+    fn start(context: &'c Context, ccache: &Ccache<'_>, service: &Principal<'_>, enctype: i32) -> Result<Self, Error> {
         let client = ccache.owner()?;
         let mut wanted = ffi::Creds { client: client.raw(), server: service.raw(), ..ffi::Creds::EMPTY };
+        wanted.keyblock.enctype = enctype;
         let mut raw = null_mut();
         // SAFETY: all are live for the call; libkrb5 copies `wanted`, whose principals stay ours.
         context.check(unsafe {

@@ -12,7 +12,7 @@ use crate::keytab::{Keytab, KeytabEntry};
 use crate::password::Password;
 use crate::principal::Principal;
 use crate::profile::Profile;
-use crate::service::service_ticket;
+use crate::service::ticket_with;
 
 /// Gets a TGT for `principal` with a password and writes it to the FILE ccache at `ccache_path` (mode 0600, made
 /// anew). `principal` is a bare `sAMAccountName`, `name@REALM`, or a UPN (any other suffix). Gives the ticket's end.
@@ -61,6 +61,9 @@ pub fn initial_with_keytab(
     write_ticket(&context, &client, Secret::Keytab(&keytab), realm, kdc, ccache_path, timeout)
 }
 
+/// ENCTYPE_ARCFOUR_HMAC (RFC 4757)
+const RC4: i32 = 23;
+
 /// Whether the KDC gives a service ticket with an RC4 session key (RFC 4757) for the service `principal`, asked with the
 /// TGT in the FILE ccache at `ccache_path`. The ticket is thrown away.
 ///
@@ -75,10 +78,10 @@ pub fn gives_rc4(
 ) -> Result<bool, Error> {
     let profile = Profile::new(realm, &[kdc])
         .ok_or_else(|| Error::ours(Kind::Input, format!("{realm:?} is no name of a Kerberos realm")))?;
-    let context = Context::new(&profile.asking_for_rc4())?;
+    let context = Context::new(&profile.permitting_rc4())?;
     let given = Ccache::resolve(&context, &format!("FILE:{}", ccache_path.display()))?;
     let service = Principal::parse(&context, principal)?;
-    match service_ticket(&context, &given, &service, kdc, Instant::now() + timeout) {
+    match ticket_with(&context, &given, &service, RC4, kdc, Instant::now() + timeout) {
         Ok(_) => Ok(true),
         Err(error) if error.kind == Kind::EtypeNotSupported => Ok(false),
         Err(error) => Err(error),

@@ -1,5 +1,5 @@
 # Makes the second domain controller known to the first one, as would happen by and by: its records in DNS, its names in
-# Kerberos. Run on the first one. Arguments: the DNS names of both.
+# Kerberos, that it is to be copied from. Run on the first one. Arguments: the DNS names of both.
 set -eu
 first=$1 second=$2
 domain=${first#*.}
@@ -21,4 +21,5 @@ add "_msdcs.$domain" _ldap._tcp.Default-First-Site-Name._sites.dc 389 2 &
 two=$!
 add "$domain" _kerberos._tcp 88 3 &
 three=$!
+samba-tool drs kcc "$first" -P >/run/lab/kcc.log 2>&1 || { cat /run/lab/kcc.log >&2; exit 1; }
 wait $one && wait $two && wait $three

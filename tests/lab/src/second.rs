@@ -55,23 +55,29 @@ pub(crate) fn start(node: &Node, first: &Node) -> Result<()> {
     first.run_with(&["sh", "-c", script, "sh", dc::HOST, HOST], None, LIMIT)?.text().map(drop)
 }
 
-/// Waits until the second domain controller has this account from the first one, which tells it of changes by itself.
+/// Waits until both domain controllers have this account: it was made on either. The second one hears of changes by
+/// itself, the first one is made to ask.
 ///
 /// # Errors
-/// When it has not after a minute.
-pub fn wait_for_account(node: &Node, name: &str) -> Result<()> {
+/// When one of them does not answer, or has it not after a minute.
+pub fn wait_for_account(first: &Node, second: &Node, name: &str) -> Result<()> {
     let filter = format!("(sAMAccountName={name})");
     let end = Instant::now() + Duration::from_secs(60);
-    loop {
+    let has = |node: &Node| {
         let words = ["ldbsearch", "-H", "/var/lib/samba/private/sam.ldb", &filter, "dn"];
-        if node.must(&words)?.contains("dn: CN=") {
-            return Ok(());
-        }
+        node.must(&words).map(|found| found.contains("dn: CN="))
+    };
+    if !has(first)? {
+        let words = ["samba-tool", "drs", "replicate", dc::HOST, HOST, "DC=aadds,DC=contoso,DC=com", "-P"];
+        first.run_with(&words, None, LIMIT)?.text()?;
+    }
+    while !(has(first)? && has(second)?) {
         if Instant::now() > end {
-            return Err(Error::new(format!("the second DC never heard of {name}")));
+            return Err(Error::new(format!("one of the domain controllers never heard of {name}")));
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+    Ok(())
 }
 
 fn join(node: &Node, first: &Node) -> Result<()> {

@@ -67,11 +67,7 @@ pub async fn demands_binding(domain: &Domain, server: &Server, ccache: &str) -> 
     let (host, mut stream) = timeout(PATIENCE, secured).await.map_err(late)??;
     let asked = timeout(PATIENCE, bind(domain, server, &host, ccache, &mut stream)).await;
     let asked = asked.unwrap_or(Err(BindError::Protocol("no answer in time")));
-    Ok(judge(asked, |error| match error {
-        BindError::Refused(STRONGER, _) => true,
-        BindError::Refused(_, text) => text.contains(sasl::BAD_BINDINGS),
-        _ => false,
-    }))
+    Ok(judge(asked, |error| matches!(error, BindError::Refused(_, text) if text.contains(sasl::BAD_BINDINGS))))
 }
 
 async fn named(server: &Server, stream: &mut TcpStream) -> Result<String, BindError> {

@@ -68,7 +68,7 @@ impl World {
             let client = lab.node("client")?;
             product::install(&client, &self.packages)?;
             check::status("entractl join", &product::join(&client)?, 0)?;
-            second::wait_for_account(&lab.node("dc2")?, "CLIENT1$")?;
+            second::wait_for_account(&lab.node("dc")?, &lab.node("dc2")?, "CLIENT1$")?;
             Ok(lab)
         });
         let lab = made.as_ref().map_err(Clone::clone)?;

@@ -51,8 +51,8 @@ impl std::fmt::Display for TlsVersion {
     }
 }
 
-/// The versions that the server at `addr` (a port of TLS, such as 636) speaks, oldest first. Each question has a deadline of its own; one
-/// that is not answered counts as a version that is not spoken.
+/// The versions that the server at `addr` (a port of TLS, such as 636) speaks, oldest first. Each question has a deadline
+/// of its own; one that is not answered counts as a version that is not spoken.
 ///
 /// # Errors
 /// When the port takes no connection, in the system's words.
@@ -136,13 +136,15 @@ fn chosen(answer: &[u8]) -> Option<u16> {
     if record[0] != HANDSHAKE || message[0] != SERVER_HELLO {
         return None;
     }
-    let legacy = number(rest.get(..2)?)?;
+    // What follows the message, in this record or the next ones, is none of it.
+    let hello = rest.get(..usize::from(number(&message[2..])?))?;
+    let legacy = number(hello)?;
     // Behind the random: the session's id, the cipher suite, the compression; then extensions, where there are any.
-    let id = usize::from(*rest.get(34)?);
-    let Some(mut extensions) = rest.get(35 + id + 3 + 2..) else { return Some(legacy) };
+    let id = usize::from(*hello.get(34)?);
+    let Some(mut extensions) = hello.get(35 + id + 3 + 2..) else { return Some(legacy) };
     while let Some((head, after)) = extensions.split_at_checked(4) {
         let (content, after) = after.split_at_checked(usize::from(number(&head[2..])?))?;
-        if number(&head[..2]) == Some(SUPPORTED_VERSIONS) {
+        if number(head) == Some(SUPPORTED_VERSIONS) {
             return number(content);
         }
         extensions = after;
@@ -177,6 +179,12 @@ mod tests {
         assert!(is_agreed(&hello(0x0303, &versions), TlsVersion::V13));
         assert!(!is_agreed(&hello(0x0303, &other), TlsVersion::V13), "a server that does not know 1.3");
         assert_eq!(chosen(&[21, 3, 1, 0, 2, 2, 70]), None, "an alert");
+    }
+
+    #[test]
+    fn what_the_server_says_next_is_no_part_of_its_hello() {
+        let answer = [hello(0x0303, &[0, 23, 0, 0]), vec![HANDSHAKE, 3, 3, 2, 0x5b, 11, 0, 0, 87, 99]].concat();
+        assert_eq!(chosen(&answer), Some(0x0303));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
     ("tls: a server that cannot be verified is refused, with cause and remedy", refused),
     ("tls: a directory that takes no bind inside TLS, or has no TLS, is refused with a way out", not_inside),
     ("tls: a directory that enforces channel binding takes ours, and nobody's without it", channel_binding),
+    ("tls: check security names what the directory leaves open, and the setting that shuts it", left_open),
 ];
 
 const MODES: [&str; 2] = ["ldaps", "starttls"];
@@ -151,6 +152,51 @@ fn channel_binding(world: &World) -> Verdict {
         check::text(mode, node.run(&["entractl", "user", "alice", "--direct"])?)?;
     }
     configure(&node, "seal", None, None)
+}
+
+/// What is left open: Samba's setting, parts of the line that says so and of its remedy, and of the line where it is shut.
+const OPEN: [(&str, [&str; 2], &str); 4] = [
+    (
+        "ldap server require strong auth=no",
+        ["takes LDAP binds that are neither signed nor sealed", "\"LDAP signing\""],
+        "takes no LDAP bind that is neither signed nor sealed",
+    ),
+    (
+        "tls priority=NORMAL:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.1",
+        ["still speaks TLS 1.1", "\"TLS 1.2 only mode\""],
+        "speaks TLS 1.2, TLS 1.3",
+    ),
+    (
+        "kdc supported enctypes=aes256-cts-hmac-sha1-96 arcfour-hmac-md5",
+        ["gives Kerberos tickets with RC4", "\"Kerberos RC4 encryption\""],
+        "gives no Kerberos tickets with RC4",
+    ),
+    // With the first one it takes binds inside TLS too, without binding: it knows none.
+    ("tls enabled=yes", ["takes binds inside TLS without channel binding", "\"LDAP channel binding\""], ""),
+];
+
+fn left_open(world: &World) -> Verdict {
+    let security = |node: &Node| -> Result<String, String> {
+        configure(node, "seal", Some(CA), None)?;
+        let output = node.run(&["entractl", "check", "security"])?;
+        check::status("check security", &output, 0)?;
+        Ok(output.stdout)
+    };
+    with_samba(world, &OPEN.map(|(setting, ..)| setting), |node| {
+        let said = security(node)?;
+        let has = |[what, remedy]: [&str; 2]| {
+            said.lines().any(|line| line.starts_with("warn") && line.contains(what) && line.contains(remedy))
+        };
+        let missing: Vec<_> = OPEN.iter().filter(|(_, line, _)| !has(*line)).collect();
+        check::that(missing.is_empty(), || format!("no lines {missing:?} in\n{said}"))
+    })?;
+    let node = world.lab.node("client2")?;
+    let said = security(&node)?;
+    for (_, _, shut) in OPEN {
+        let found = said.lines().any(|line| line.starts_with("ok") && line.contains(shut));
+        check::that(found, || format!("no line `{shut}` in\n{said}"))?;
+    }
+    Ok(())
 }
 
 /// Insists that the directory is not asked, and that cause and remedy are said.
