@@ -22,6 +22,7 @@ mod parity_answers;
 mod password;
 mod programs;
 mod proof;
+mod rulers;
 mod samba;
 mod sessions;
 mod single_sign_on;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Case> {
         join::CASES,
         join_undo::CASES,
         enrol::CASES,
+        rulers::CASES,
         ask::CASES,
         faults::CASES,
         names::CASES,
