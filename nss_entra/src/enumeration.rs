@@ -4,9 +4,12 @@
 //! was, neither disturbing the other. The lock is never waited for: a child that was forked while another thread held
 //! it is told "not now" instead of hanging. (glibc lets one thread at a time in here.)
 
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use entra_wire::codec::Reader;
+use entra_wire::guard::ID_FLOOR;
+use entra_wire::local_names::LocalNames;
 use entra_wire::nss::Request;
 
 use crate::daemon::{Deadline, ask};
@@ -25,6 +28,8 @@ pub(crate) enum Next {
 pub(crate) struct Stream {
     state: Mutex<State>,
     request: fn(&[u8]) -> Request<'_>,
+    /// Whose names and ids are not given.
+    local: fn() -> &'static Path,
     /// Fewest bytes of an entry on the wire.
     least: usize,
 }
@@ -36,19 +41,21 @@ struct State {
     position: usize,
     /// How many entries it still has.
     left: usize,
+    /// Who was local when the batch came: the file is read once for a thousand entries, not for each.
+    local: Option<LocalNames>,
     /// Where the next batch starts: empty at the start and at the end, told apart by `begun`.
     cursor: Vec<u8>,
     begun: bool,
 }
 
 impl State {
-    const START: Self = Self { batch: Vec::new(), position: 0, left: 0, cursor: Vec::new(), begun: false };
+    const START: Self = Self { batch: Vec::new(), position: 0, left: 0, local: None, cursor: Vec::new(), begun: false };
 }
 
 impl Stream {
-    /// An enumeration of what `request` lists, `least` bytes an entry at least.
-    pub(crate) const fn new(request: fn(&[u8]) -> Request<'_>, least: usize) -> Self {
-        Self { state: Mutex::new(State::START), request, least }
+    /// An enumeration of what `request` lists, `least` bytes an entry at least, without those of the `local` file.
+    pub(crate) const fn new(request: fn(&[u8]) -> Request<'_>, least: usize, local: fn() -> &'static Path) -> Self {
+        Self { state: Mutex::new(State::START), request, local, least }
     }
 
     /// From the start again; frees the batch.
@@ -58,19 +65,19 @@ impl Stream {
         }
     }
 
-    /// Hands the next entry to `give`, which reads it; goes on while it skips. An entry that `give` fails on, for a
+    /// Hands the next entry to `give`, which reads it and knows who is local; goes on while it skips. An entry that `give` fails on, for a
     /// buffer that is too small, is the next one again.
     pub(crate) fn next(
         &self,
         settings: &Settings,
-        mut give: impl FnMut(&mut Reader<'_>) -> Result<Next, Failure>,
+        mut give: impl FnMut(&mut Reader<'_>, &LocalNames) -> Result<Next, Failure>,
     ) -> Result<(), Failure> {
         let mut state = self.lock().ok_or(Failure::TryLater)?;
         let deadline = Deadline::start();
         loop {
             while state.left > 0 {
                 let mut reader = Reader::new(state.batch.get(state.position..).unwrap_or_default());
-                let next = give(&mut reader)?;
+                let next = give(&mut reader, state.local.as_ref().ok_or(Failure::TryLater)?)?;
                 state.position = state.batch.len() - reader.rest().len();
                 state.left -= 1;
                 if matches!(next, Next::Given) {
@@ -84,9 +91,11 @@ impl Stream {
     /// The batch after the current one.
     fn fetch(&self, state: &mut State, settings: &Settings, deadline: Deadline) -> Result<(), Failure> {
         if state.begun && state.cursor.is_empty() {
-            state.batch = Vec::new();
+            (state.batch, state.local) = (Vec::new(), None);
             return Err(Failure::NotFound);
         }
+        // Before the batch is let go: where nobody can tell who is local, it is asked for again.
+        let local = LocalNames::read((self.local)(), usize::MAX, |id| id >= ID_FLOOR).map_err(|_| Failure::TryLater)?;
         let mut batch = std::mem::take(&mut state.batch);
         let mut reader = ask(&(self.request)(&state.cursor), settings, deadline, &mut batch)?;
         let cursor = reader.cursor()?.to_vec();
@@ -97,7 +106,7 @@ impl Stream {
         }
         let rest = reader.rest().len();
         let position = batch.len() - rest;
-        *state = State { batch, position, left, cursor, begun: true };
+        *state = State { batch, position, left, local: Some(local), cursor, begun: true };
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::shared;
 use crate::status::Failure;
 
-static STREAM: Stream = Stream::new(|cursor| Request::GroupList(cursor), Group::LEAST);
+static STREAM: Stream = Stream::new(|cursor| Request::GroupList(cursor), Group::LEAST, local::group);
 
 /// `getgrnam`: the group of this name, with all of its members.
 pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
@@ -68,9 +68,9 @@ pub(crate) fn by_gid(gid: u32, mut into: Destination<'_, CGroup>) -> Result<(), 
 pub(crate) fn next(mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
     let settings = Settings::current();
     let ranges = Ranges::of_config(&settings.config);
-    STREAM.next(settings, |reader| {
+    STREAM.next(settings, |reader, local| {
         let group = Group::read(reader)?;
-        if !may_be_ours(&group, &ranges) || is_local(&group)? {
+        if !may_be_ours(&group, &ranges) || local.have(group.name) || local.have_id(group.gid) {
             return Ok(Next::Skipped);
         }
         pack(group, into.reborrow())?;
@@ -150,13 +150,6 @@ fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>
 
 fn may_be_ours(group: &Group<'_>, ranges: &Ranges) -> bool {
     name_may_be_ours(group.name) && id_may_be_ours(group.gid, ranges)
-}
-
-fn is_local(group: &Group<'_>) -> Result<bool, Failure> {
-    match refuse_local(local::group(), &[group.name], Some(group.gid)) {
-        Err(Failure::NotFound) => Ok(true),
-        other => other.map(|()| false),
-    }
 }
 
 fn pack(group: Group<'_>, into: Destination<'_, CGroup>) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::shared;
 use crate::status::Failure;
 
-static STREAM: Stream = Stream::new(|cursor| Request::PasswdList(cursor), Passwd::LEAST);
+static STREAM: Stream = Stream::new(|cursor| Request::PasswdList(cursor), Passwd::LEAST, local::passwd);
 
 /// `getpwnam`: the user that has this name in any of its forms.
 pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
@@ -68,9 +68,9 @@ pub(crate) fn by_uid(uid: u32, mut into: Destination<'_, CPasswd>) -> Result<(),
 pub(crate) fn next(mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
     let settings = Settings::current();
     let ranges = Ranges::of_config(&settings.config);
-    STREAM.next(settings, |reader| {
+    STREAM.next(settings, |reader, local| {
         let user = Passwd::read(reader)?;
-        if !may_be_ours(&user, &ranges) || is_local(&user)? {
+        if !may_be_ours(&user, &ranges) || local.have(user.name) || local.have_id(user.uid) {
             return Ok(Next::Skipped);
         }
         pack(&user, into.reborrow())?;
@@ -145,13 +145,6 @@ fn may_be_ours(user: &Passwd<'_>, ranges: &Ranges) -> bool {
         && id_may_be_ours(user.gid, ranges)
         && is_path(user.home)
         && is_path(user.shell)
-}
-
-fn is_local(user: &Passwd<'_>) -> Result<bool, Failure> {
-    match refuse_local(local::passwd(), &[user.name], Some(user.uid)) {
-        Err(Failure::NotFound) => Ok(true),
-        other => other.map(|()| false),
-    }
 }
 
 fn pack(user: &Passwd<'_>, into: Destination<'_, CPasswd>) -> Result<(), Failure> {
