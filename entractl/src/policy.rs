@@ -170,6 +170,12 @@ fn logon_rights(text: &str) -> Vec<&'static str> {
     found
 }
 
+/// How many logon rights a file of SYSVOL names, whatever it is.
+#[cfg(feature = "fuzzing")]
+pub fn rights_in(bytes: &[u8]) -> usize {
+    logon_rights(&text(bytes)).len()
+}
+
 fn is_guid(text: &str) -> bool {
     let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default();
     let lengths: Vec<_> = inner.split('-').map(str::len).collect();

@@ -67,10 +67,18 @@ impl<'c> Keytab<'c> {
                 break;
             }
             // SAFETY: the entry is live until the second call frees it.
-            unsafe {
+            let entry = unsafe {
                 let entry = read_entry(context, &raw);
                 ffi::krb5_free_keytab_entry_contents(context.raw(), &raw mut raw);
-                entries.push(entry?);
+                entry
+            };
+            match entry {
+                Ok(entry) => entries.push(entry),
+                // The reading is ended all the same, below.
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
             }
         }
         // SAFETY: ends the reading that was started above, once.

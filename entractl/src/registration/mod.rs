@@ -31,6 +31,12 @@ pub struct Registered {
 /// Longest wait for the machine ticket.
 const TICKET: Duration = Duration::from_secs(10);
 
+/// Reads a DNS server's answer, whatever it is; gives the number of its records.
+#[cfg(feature = "fuzzing")]
+pub fn records_in(bytes: &[u8]) -> Option<usize> {
+    wire::Message::read(bytes).ok().map(|message| message.sections.iter().map(Vec::len).sum())
+}
+
 /// A domain controller, and where this machine's keys are.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine<'a> {

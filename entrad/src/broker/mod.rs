@@ -28,6 +28,14 @@ pub use validate::Policy;
 use self::seqpacket::Interest;
 use crate::privileges;
 
+/// Reads a message of the worker as the broker does, passwords aside: the request that would be done.
+#[cfg(feature = "fuzzing")]
+pub fn read_request(policy: &Policy, message: &[u8]) -> Option<crate::helper::Request> {
+    let (_, body) = frame::split(message)?;
+    let request = postcard::from_bytes::<crate::helper::Request>(body).ok()?;
+    policy.check(&request, request.passwords()).ok().map(|()| request)
+}
+
 /// Most helpers at once, and most requests that wait for one; the machine's own ticket has places beside these.
 pub const LIMITS: (usize, usize) = (16, 256);
 

@@ -39,6 +39,12 @@ const BLOCKING: usize = 16;
 /// Longest wait for the tasks that are still answering when the daemon ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
+/// Reads one request as each socket does; gives its body.
+#[cfg(feature = "fuzzing")]
+pub async fn read_frame(stream: &tokio::net::UnixStream) -> Option<Vec<u8>> {
+    receive::frame(stream, entra_wire::protocol::MAX_REQUEST, 1).await.ok().map(|(body, _)| body)
+}
+
 /// What the worker starts with; everything that needed root was done before.
 pub struct Startup {
     /// The configuration, already checked.

@@ -5,8 +5,10 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod gate;
 mod lab;
+mod miri;
 mod needs;
 mod package;
 mod run;
@@ -38,6 +40,10 @@ enum Command {
     Package(package::Options),
     /// Count the instructions of warm lookups, and compare
     Gate,
+    /// Feed hostile input to everything that reads what others wrote
+    Fuzz(fuzz::Options),
+    /// Run what packs memory under Miri, where that is installed
+    Miri,
     /// Check the rules of the architecture
     Tidy,
 }
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Package(options) => package::run(&options),
         Command::Gate => gate::run(),
+        Command::Fuzz(options) => fuzz::run(&options),
+        Command::Miri => miri::run(),
         Command::Tidy => tidy::run(),
     };
     match result {

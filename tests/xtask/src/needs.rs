@@ -16,6 +16,9 @@ const TESTS: [&str; 8] = [
     "valgrind",
 ];
 
+/// What libFuzzer is built with, besides.
+const FUZZING: [&str; 1] = ["g++"];
+
 /// For building and packing.
 ///
 /// # Errors
@@ -30,4 +33,12 @@ pub fn build() -> Outcome {
 /// As [`build`].
 pub fn tests() -> Outcome {
     Ok(entra_lab::host::install(&TESTS)?)
+}
+
+/// For fuzzing.
+///
+/// # Errors
+/// As [`build`].
+pub fn fuzzing() -> Outcome {
+    Ok(entra_lab::host::install(&[&BUILD[..], &FUZZING].concat())?)
 }

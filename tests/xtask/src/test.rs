@@ -1,6 +1,6 @@
 //! All tests, from nothing: what a bare Debian 12 lacks is installed first.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::needs;
@@ -13,6 +13,9 @@ pub struct Options {
     #[arg(long)]
     without_lab: bool,
 }
+
+/// Seconds that each fuzz target runs here: with what building takes, within five minutes.
+const SHORT: &str = "10";
 
 type Step = (&'static str, fn() -> Outcome);
 
@@ -28,6 +31,9 @@ pub fn run(options: &Options) -> Outcome {
         ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])),
         ("unit, property and plugin tests", || cargo(&["test", "--workspace", "--quiet"])),
         ("instructions of warm lookups", || own(&["gate"])),
+        ("memory packing under Miri", || own(&["miri"])),
+        ("licences and advisories", deny),
+        ("fuzzing, briefly", || own(&["fuzz", "--seconds", SHORT])),
         ("rules of the architecture", || own(&["tidy"])),
     ];
     if !options.without_lab {
@@ -46,6 +52,16 @@ pub fn run(options: &Options) -> Outcome {
 
 fn cargo(words: &[&str]) -> Outcome {
     run::run(Command::new(env!("CARGO")).current_dir(run::root()).args(words))
+}
+
+/// What may come into the build. Asked where cargo-deny is installed: building it takes longer than all of this.
+fn deny() -> Outcome {
+    let there = Command::new("cargo-deny").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if there.is_ok_and(|status| status.success()) {
+        return cargo(&["deny", "check"]);
+    }
+    println!("SKIPPED, nothing was checked: there is no cargo-deny (cargo install --locked cargo-deny)");
+    Ok(())
 }
 
 /// A verb of this program, in a process of its own: it prints what it prints when called by hand.

@@ -6,6 +6,9 @@
 mod dns;
 mod pinned;
 mod servers;
+#[cfg(feature = "fuzzing")]
+pub mod srv;
+#[cfg(not(feature = "fuzzing"))]
 mod srv;
 
 use std::net::SocketAddr;

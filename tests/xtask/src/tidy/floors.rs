@@ -23,6 +23,8 @@ const OURS: &[(&str, &[&str])] = &[
     ("entra-lab", &[]),
     ("entra-bench", &["entra-lab"]),
     ("entra-plugin-tests", &["entra-wire"]),
+    ("entra-fuzz", &["entra-wire", "entra-core", "entra-krb5", "entrad", "entractl", "entra-fuzz-nss"]),
+    ("entra-fuzz-nss", &["entra-wire"]),
     ("xtask", &["entra-lab"]),
 ];
 

@@ -14,6 +14,8 @@ mod entry;
 mod enumerate;
 mod filter;
 mod find;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod link;
 mod members;
 mod policy;

@@ -87,6 +87,13 @@ fn containers<'a>(dn: &'a str, base_dn: &str) -> Vec<&'a str> {
     found
 }
 
+/// Reads a DN and a gPLink, whatever they are.
+#[cfg(feature = "fuzzing")]
+pub(super) fn read_any(dn: &str, base_dn: &str, text: &str) {
+    assert!(containers(dn, base_dn).iter().all(|container| dn.ends_with(container) && container.len() < dn.len()));
+    assert!(links(text).iter().all(|link| text.contains(&link.dn)));
+}
+
 /// What stands behind the first comma that no backslash escapes (RFC 4514 2.4).
 fn parent(dn: &str) -> Option<&str> {
     let mut escaped = false;

@@ -164,6 +164,19 @@ pub(super) async fn host_name<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S)
     name.ok_or(BindError::Protocol("the server does not tell its DNS name (dnsHostName in the rootDSE)"))
 }
 
+/// Takes the answers to a bind, whatever they are, until it is over.
+///
+/// # Errors
+/// [`BindError`]
+#[cfg(feature = "fuzzing")]
+pub(super) async fn bind_answers<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<(), BindError> {
+    let mut talk = Talk { stream, buffer: Vec::new(), message_id: 0 };
+    while let Some(offer) = talk.bind_step(b"token").await? {
+        let _ = choose_layer(&offer, &Protection::Seal);
+    }
+    Ok(())
+}
+
 struct Talk<'a, S> {
     stream: &'a mut S,
     buffer: Vec<u8>,

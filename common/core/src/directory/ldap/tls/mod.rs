@@ -77,6 +77,12 @@ impl Trust {
     }
 }
 
+/// The channel binding of a certificate, whatever it is.
+#[cfg(feature = "fuzzing")]
+pub(super) fn binding_of(certificate: &[u8]) -> Option<Vec<u8>> {
+    end_point::binding(certificate)
+}
+
 fn system() -> PathBuf {
     let first = SYSTEM.into_iter().find(|path| Path::new(path).exists());
     first.unwrap_or(SYSTEM[0]).into()

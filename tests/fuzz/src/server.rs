@@ -1,0 +1,173 @@
+//! What a domain controller sends, or who poses as one.
+
+use entra_core::directory::ldap::fuzzing;
+use entra_core::discovery::srv::{SrvTarget, order};
+use entra_krb5::pac::account_sid;
+
+use crate::block_on;
+
+/// Bytes of an LDAP server before the connection is sealed.
+pub fn bind(data: &[u8]) {
+    block_on(fuzzing::unsealed(data));
+}
+
+/// Seeds of [`bind`].
+pub fn binds() -> Vec<Vec<u8>> {
+    fuzzing::write_unsealed().to_vec()
+}
+
+/// A search entry.
+pub fn entry(data: &[u8]) {
+    // Deeper than any entry: ldap3's own parser goes down once per level, and counts none of them.
+    if is_shallow(data) {
+        let _ = fuzzing::entry(data);
+    }
+}
+
+/// Seeds of [`entry`].
+pub fn entries() -> Vec<Vec<u8>> {
+    const SID: &[u8] = &[1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0x4f, 4, 0, 0];
+    let user = fuzzing::write_entry(
+        "CN=Alice,OU=AADDC Users,DC=x",
+        &[
+            ("objectClass", &[b"top", b"person", b"user"]),
+            ("objectSid", &[SID]),
+            ("objectGUID", &[&[0x80; 16]]),
+            ("sAMAccountName", &[b"alice"]),
+            ("userPrincipalName", &[b"alice@contoso.com"]),
+            ("name", &["Alice Ångström".as_bytes()]),
+            ("primaryGroupID", &[b"513"]),
+            ("userAccountControl", &[b"512"]),
+            ("accountExpires", &[b"9223372036854775807"]),
+            ("uidNumber", &[b"1103"]),
+            ("gidNumber", &[b"513"]),
+        ],
+    );
+    let group = fuzzing::write_entry(
+        "CN=staff,DC=x",
+        &[
+            ("objectClass", &[b"top", b"group"]),
+            ("sAMAccountName", &[b"research"]),
+            ("groupType", &[b"-2147483646"]),
+            ("member", &[]),
+            ("member;range=0-1499", &[b"CN=Alice,DC=x", b"CN=Bob,DC=x"]),
+        ],
+    );
+    vec![user, group]
+}
+
+/// Sealed frames: the first byte says how they are cut.
+pub fn sealed(data: &[u8]) {
+    let Some((piece, bytes)) = data.split_first() else { return };
+    let bytes = &bytes[..bytes.len().min(1 << 16)];
+    // A length that a frame may have costs its memory: eight of them are enough.
+    if let Some(plain) = block_on(fuzzing::sealed(bytes, usize::from(*piece))) {
+        let (mut rest, mut wanted) = (bytes, Vec::new());
+        while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            let (body, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+            wanted.extend_from_slice(body);
+            rest = after;
+        }
+        assert!(plain == wanted, "what came out is not what the frames held");
+    }
+}
+
+/// Seeds of [`sealed`].
+pub fn sealed_frames() -> Vec<Vec<u8>> {
+    let frame = |body: &[u8]| [&(body.len() as u32).to_be_bytes()[..], body].concat();
+    vec![
+        [&[3][..], &frame(b"0\x0c\x02\x01\x01a\x07"), &frame(b"\n\x01\0\x04\0\x04\0")].concat(),
+        [&[200][..], &frame(&[5; 300]), &frame(b"")].concat(),
+    ]
+}
+
+/// A server's certificate.
+pub fn certificate(data: &[u8]) {
+    fuzzing::certificate(data);
+}
+
+/// Seeds of [`certificate`]: the frame of one, signed with SHA-384 and RSA, and with PSS.
+pub fn certificates() -> Vec<Vec<u8>> {
+    let element = |tag: u8, content: &[u8]| [&[tag, content.len() as u8][..], content].concat();
+    let with = |algorithm: &[u8]| {
+        let parts = [element(0x30, b"\x02\x01\x01"), element(0x30, algorithm), element(3, &[0; 9])];
+        element(0x30, &parts.concat())
+    };
+    let rsa = element(6, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12]);
+    let pss = element(6, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10]);
+    let sha512 = element(6, &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3]);
+    let parameters = element(0x30, &element(0xa0, &element(0x30, &sha512)));
+    vec![with(&[rsa, element(5, &[])].concat()), with(&[pss, parameters].concat())]
+}
+
+/// A PAC's logon information.
+pub fn pac(data: &[u8]) {
+    if let Ok(sid) = account_sid(data) {
+        assert!(entra_core::types::Sid::from_bytes(sid.as_bytes()).is_ok(), "{sid:?}");
+    }
+}
+
+/// Seeds of [`pac`]: what Samba wrote.
+pub fn pacs() -> Vec<Vec<u8>> {
+    let hex: String =
+        include_str!("../../../common/krb5/tests/data/logon-info-samba-4.17.hex").split_whitespace().collect();
+    vec![(0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()]
+}
+
+/// A DNS server's answer to a registration.
+pub fn dns(data: &[u8]) {
+    if let Some(records) = entractl::registration::records_in(data) {
+        assert!(records * 11 <= data.len(), "more records than the message has room for");
+    }
+}
+
+/// Seeds of [`dns`].
+pub fn answers() -> Vec<Vec<u8>> {
+    let head = b"\0\x07\x84\0\0\x01\0\x01\0\0\0\x01\x01d\x07example\0\0\x06\0\x01";
+    let soa = b"\xc0\x0c\0\x06\0\x01\0\0\x0e\x10\0\x1a\x02ns\xc0\x0c\x04host\xc0\x0c\0\0\0\x01\0\0\0\x02\0\0\0\x03";
+    let tsig = b"\x03key\0\0\xfa\0\xff\0\0\0\0\0\x04\x01\x02\x03\x04";
+    vec![[&head[..], soa, tsig].concat(), head.to_vec()]
+}
+
+/// SRV records: two bytes of priority and two of weight each, drawn as the first byte says.
+pub fn srv(data: &[u8]) {
+    let Some((seed, records)) = data.split_first() else { return };
+    let targets: Vec<_> = records
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .take(64)
+        .enumerate()
+        .map(|(index, [a, b, c, d])| SrvTarget {
+            priority: u16::from_be_bytes([*a, *b]),
+            weight: u16::from_be_bytes([*c, *d]),
+            port: 389,
+            host: index.to_string(),
+        })
+        .collect();
+    let ordered = order(targets.clone(), |most| (u32::from(*seed) * 257).min(most.saturating_add(1)));
+    assert!(ordered.windows(2).all(|pair| pair[0].priority <= pair[1].priority));
+    assert_eq!(ordered.len(), targets.len());
+}
+
+/// Seeds of [`srv`].
+pub fn targets() -> Vec<Vec<u8>> {
+    vec![vec![7, 0, 0, 0, 100, 0, 0, 0, 0, 0, 10, 0xff, 0xff], vec![0xff; 33]]
+}
+
+/// A security template of SYSVOL.
+pub fn gpo(data: &[u8]) {
+    assert!(entractl::policy::rights_in(data) <= data.len());
+}
+
+/// Seeds of [`gpo`].
+pub fn templates() -> Vec<Vec<u8>> {
+    let text = "[Unicode]\r\nUnicode=yes\r\n[Privilege Rights]\r\nSeInteractiveLogonRight = *S-1-5-32-544\r\n";
+    let wide = text.encode_utf16().flat_map(u16::to_le_bytes);
+    vec![text.as_bytes().to_vec(), [0xff, 0xfe].into_iter().chain(wide).collect()]
+}
+
+/// Whether constructed elements are nested no deeper than an entry's may be, garbage included.
+fn is_shallow(data: &[u8]) -> bool {
+    data.iter().filter(|byte| **byte & 0x20 != 0).count() < 2000
+}
