@@ -46,7 +46,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Cache { action } => cache::run(action, &cli.socket),
         Verb::Dns { action } => dns::run(action, output),
         Verb::Samba { action } => samba::run(action, &cli.socket, output),
-        Verb::Config { action } => config::run(action),
+        Verb::Config { action } => config::run(action, &cli.socket),
     }
 }
 

@@ -47,6 +47,7 @@ fn verdict_of(error: Error) -> ChangeVerdict {
     match error.kind {
         Kind::WrongPassword => ChangeVerdict::WrongPassword,
         Kind::Revoked => ChangeVerdict::Revoked,
+        Kind::Policy => ChangeVerdict::Policy,
         Kind::UnknownPrincipal => ChangeVerdict::UnknownPrincipal,
         Kind::ClockSkew => ChangeVerdict::ClockSkew(error.message),
         Kind::Unreachable | Kind::TimedOut => ChangeVerdict::Unreachable(error.message),

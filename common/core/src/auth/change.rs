@@ -184,6 +184,7 @@ impl Login {
         let verdict = match verdict {
             ChangeVerdict::WrongPassword => KdcVerdict::WrongPassword,
             ChangeVerdict::Revoked => KdcVerdict::Revoked,
+            ChangeVerdict::Policy => KdcVerdict::Policy,
             ChangeVerdict::UnknownPrincipal => KdcVerdict::UnknownPrincipal,
             ChangeVerdict::Unreachable(why) => KdcVerdict::Unreachable(why),
             ChangeVerdict::ClockSkew(why) => KdcVerdict::ClockSkew { why, ahead: None },

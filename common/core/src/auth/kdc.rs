@@ -102,6 +102,8 @@ pub enum ChangeVerdict {
     WrongPassword,
     /// Disabled, expired or locked; the account's LDAP state tells which.
     Revoked,
+    /// Refused by the KDC's policy: hours, computers, smart cards.
+    Policy,
     /// No such principal.
     UnknownPrincipal,
     /// The server refused the new password, in its own words.

@@ -11,6 +11,7 @@ use toml_edit::{Formatted, Value as Toml};
 use super::error::Problem;
 use super::options::Kind;
 use super::template;
+use crate::directory::ldap::is_filter;
 use crate::types::{NameForm, Sid};
 
 /// Highest id of any range: the two above it mean "none" to system calls.
@@ -242,7 +243,7 @@ fn filter(text: &str) -> Result<String, String> {
             return Err(format!("\"{text}\" is not one LDAP filter in parentheses; {RIGHT}"));
         }
     }
-    if depth != 0 || !text.contains('=') || ldap3::parse_filter(text).is_err() {
+    if depth != 0 || !text.contains('=') || !is_filter(text) {
         return Err(format!("\"{text}\" is no LDAP filter (RFC 4515); {RIGHT}"));
     }
     Ok(text.to_owned())

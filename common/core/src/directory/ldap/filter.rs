@@ -38,6 +38,11 @@ pub(super) fn configured(text: &str) -> Option<String> {
     ldap3::parse_filter(&text).is_ok().then_some(text)
 }
 
+/// Whether a text is a filter (RFC 4515), as the directory will be sent it.
+pub fn is_filter(text: &str) -> bool {
+    ldap3::parse_filter(text).is_ok()
+}
+
 fn join(operator: char, filters: impl IntoIterator<Item = String>) -> String {
     let mut filters: Vec<_> = filters.into_iter().collect();
     match filters.len() {

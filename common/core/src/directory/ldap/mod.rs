@@ -40,6 +40,7 @@ use async_trait::async_trait;
 use self::connect::Connector;
 pub use self::demands::{Demand, demands_binding, demands_signing};
 use self::entry::Extras;
+pub use self::filter::is_filter;
 use self::link::Link;
 pub use self::policy::SecurityPolicy;
 pub use self::rights::Rights;

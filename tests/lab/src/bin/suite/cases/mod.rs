@@ -23,6 +23,7 @@ mod password;
 mod programs;
 mod proof;
 mod rulers;
+mod rules;
 mod samba;
 mod sessions;
 mod single_sign_on;
@@ -57,6 +58,7 @@ pub fn all() -> Vec<Case> {
         groups::CASES,
         login::CASES,
         proof::CASES,
+        rules::CASES,
         programs::CASES,
         ssh_keys::CASES,
         single_sign_on::CASES,

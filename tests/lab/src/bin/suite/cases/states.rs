@@ -17,13 +17,17 @@ const OLD: &str = "Planted-Pass-1";
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// An account, and what is done to it after its first login.
-const ACCOUNTS: [(&str, &str); 5] = [
+const ACCOUNTS: [(&str, &str); 8] = [
     ("st-fit", ""),
     ("st-off", "userAccountControl: 514"),
     ("st-past", "accountExpires: 132000000000000000"),
     // A lock lasts 30 minutes; set far ahead, it outlives the case.
     ("st-lock", "lockoutTime: 160000000000000000"),
     ("st-must", "pwdLastSet: 0"),
+    // At no hour of the week: 21 bytes of zeros.
+    ("st-hour", "logonHours:: AAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+    ("st-host", "userWorkstations: OTHERHOST"),
+    ("st-card", "userAccountControl: 262656"),
 ];
 
 /// What comes of one account in one situation: authentication with the right and the wrong password, the account group,
@@ -42,26 +46,37 @@ const fn row(account: &'static str, auth: [&'static str; 2], entry: &'static str
 const DISABLED: &str = "account-disabled";
 const EXPIRED: &str = "account-expired";
 const LOCKED: &str = "account-locked";
+const HOUR: &str = "outside-logon-hours";
+const HOST: &str = "workstation-not-permitted";
+const CARD: &str = "smartcard-required";
 const WRONG: &str = "wrong-password";
 const AWAY: &str = "directory-unreachable";
 
 #[rustfmt::skip]
-const ONLINE: [Row; 5] = [
+const ONLINE: [Row; 8] = [
     row("st-fit",  ["-", WRONG],                "-",                    ["password-policy", WRONG]),
     // This KDC looks at the password of a disabled or expired account first, and at that of a locked one never.
     row("st-off",  [DISABLED, WRONG],           DISABLED,               [DISABLED, WRONG]),
     row("st-past", [EXPIRED, WRONG],            EXPIRED,                [EXPIRED, WRONG]),
     row("st-lock", [LOCKED, LOCKED],            LOCKED,                 [LOCKED, LOCKED]),
     row("st-must", ["password-expired", WRONG], "must-change-password", ["password-policy", WRONG]),
+    row("st-hour", [HOUR, WRONG],               HOUR,                   [HOUR, WRONG]),
+    // This KDC is not told which computer asks.
+    row("st-host", ["-", WRONG],                HOST,                   ["password-policy", WRONG]),
+    // Where a smart card is demanded, this directory replaces the password by a random one.
+    row("st-card", [WRONG, WRONG],              "-",                    [WRONG, WRONG]),
 ];
 
 #[rustfmt::skip]
-const OFFLINE: [Row; 5] = [
+const OFFLINE: [Row; 8] = [
     row("st-fit",  ["offline", WRONG],   "-",      [AWAY, AWAY]),
     row("st-off",  [DISABLED, DISABLED], DISABLED, [AWAY, AWAY]),
     row("st-past", [EXPIRED, EXPIRED],   EXPIRED,  [AWAY, AWAY]),
     row("st-lock", [LOCKED, LOCKED],     LOCKED,   [AWAY, AWAY]),
     row("st-must", ["offline", WRONG],   "-",      [AWAY, AWAY]),
+    row("st-hour", [HOUR, HOUR],         HOUR,     [AWAY, AWAY]),
+    row("st-host", [HOST, HOST],         HOST,     [AWAY, AWAY]),
+    row("st-card", [CARD, CARD],         "-",      [AWAY, AWAY]),
 ];
 
 /// What pamtester prints, and a part of what the person reads, for each reason and operation.
@@ -76,6 +91,9 @@ fn expected(operation: &str, reason: &str) -> (&'static str, &'static str) {
         (_, WRONG) => ("Authentication failure", "The password is wrong."),
         (_, DISABLED) => ("", "Your account is disabled."),
         (_, EXPIRED) => ("", "Your account has expired."),
+        (_, HOUR) => ("Permission denied", "Your account may not log in at this hour."),
+        (_, HOST) => ("Permission denied", "Your account may not log in at this computer."),
+        (_, CARD) => ("Permission denied", "Your account logs in with a smart card"),
         (_, LOCKED) => ("", "Your account is locked"),
         (_, AWAY) => ("", "The domain cannot be reached"),
         ("chauthtok", "password-policy") => ("Authentication token manipulation error", "refuses the new password"),
