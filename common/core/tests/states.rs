@@ -21,7 +21,7 @@ const RIGHT: &str = "Right-Password-1";
 /// An account, what an Active Directory KDC says of it with the right password, and to a request for a change.
 struct State {
     name: &'static str,
-    state: AccountState,
+    account: AccountState,
     kdc: KdcVerdict,
     change: ChangeVerdict,
     /// Whether the KDC says so without a look at the password.
@@ -109,7 +109,7 @@ fn pam(code: Code) -> &'static str {
 
 fn states() -> Vec<State> {
     let fit = || AccountState { control: 0x200, password_last_set: 1, ..AccountState::default() };
-    let state = |name, state, kdc, change| State { name, state, kdc, change, whatever: false };
+    let state = |name, account, kdc, change| State { name, account, kdc, change, whatever: false };
     let never = LogonHours::from_bytes(&[0; 21]).map(Box::new);
     let expired = KdcVerdict::PasswordExpired { proven: true };
     let policy = || ChangeVerdict::Policy;
@@ -147,7 +147,7 @@ async fn scene(state: &State) -> (Host, Arc<FakeKdc>, Login) {
     while login.offline_until(&sid(1103), DOMAIN).await.unwrap().is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    host.directory.set_state("Alice", state.state.clone());
+    host.directory.set_state("Alice", state.account.clone());
     lookup.user(Query::name("alice"), Freshness::Fresh).await.unwrap();
     // What the account phase rests on offline.
     lookup.memberships(&sid(1103), Freshness::Fresh).await.unwrap();

@@ -9,7 +9,8 @@ use super::date;
 use super::judgement::{Check, Said};
 use super::sentence::Refusal;
 
-/// How long a lockout counts while nobody can say whether it was lifted: AD's default duration.
+/// How long a lockout counts while nobody can say whether it was lifted, where the domain's own duration is not known:
+/// AD's default.
 const LOCKOUT: u64 = 30 * 60;
 /// Longest NetBIOS name (MS-NBTE 2.2.1: the sixteenth byte says what kind of name it is).
 const NETBIOS_NAME: usize = 15;
@@ -128,7 +129,7 @@ pub(super) fn first_refusal(checks: &[Check]) -> Result<(), Refusal> {
 fn lockout_is_over(state: &AccountState, seen: u64, now: u64) -> bool {
     // The time of a controller whose clock is ahead is no later than when it was seen.
     let since = unix(state.lockout_time).map_or(seen, |since| since.min(seen));
-    now.saturating_sub(since) >= LOCKOUT
+    now.saturating_sub(since) >= state.lockout_seconds.unwrap_or(LOCKOUT)
 }
 
 /// A FILETIME in Unix seconds; `None` where there is none.
@@ -264,6 +265,10 @@ pub(super) mod tests {
         assert_eq!(offline(since(LOCKOUT - 1), 60), Err(Refusal::AccountLocked));
         assert_eq!(offline(since(LOCKOUT), 60), Ok(()));
         assert_eq!(online(since(LOCKOUT)), Err(Refusal::AccountLocked), "the directory knows better");
+        for (seconds, over) in [(60, true), (86_400, false), (u64::MAX, false)] {
+            let state = AccountState { lockout_seconds: Some(seconds), ..since(LOCKOUT) };
+            assert_eq!(offline(state, 60).is_ok(), over, "the domain's own duration: {seconds}");
+        }
         // Without a time, or with one ahead of the clock, it counts from when it was seen.
         let unknown = AccountState { computed: 0x10, ..fit() };
         assert_eq!(offline(unknown.clone(), LOCKOUT - 1), Err(Refusal::AccountLocked));

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::types::Sid;
 
 /// Version of the tables below and of the records in them: a file of any other version is begun anew.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 const TABLES: &str = "
     CREATE TABLE user_record (
         sid BLOB NOT NULL UNIQUE,

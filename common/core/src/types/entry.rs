@@ -53,6 +53,9 @@ pub struct AccountState {
     pub password_expires: i64,
     /// lockoutTime, FILETIME: when the account was locked; 0 = it is not.
     pub lockout_time: i64,
+    /// How long the domain keeps it locked, in seconds: lockoutDuration, read for locked accounts only. `None` = not
+    /// known, `u64::MAX` = until an administrator opens it.
+    pub lockout_seconds: Option<u64>,
     /// logonHours; `None` = at any hour. Boxed, because few accounts have it and every cached record would carry it.
     pub logon_hours: Option<Box<LogonHours>>,
     /// userWorkstations: names of computers with commas between them; `None` = any.

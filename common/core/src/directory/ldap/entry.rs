@@ -133,6 +133,7 @@ impl Raw {
                 password_last_set: self.number("pwdLastSet").unwrap_or(AccountState::UNREAD),
                 password_expires: self.number("msDS-UserPasswordExpiryTimeComputed").unwrap_or_default(),
                 lockout_time: self.number("lockoutTime").unwrap_or_default(),
+                lockout_seconds: None,
                 logon_hours: self
                     .values("logonHours")
                     .first()
@@ -152,6 +153,15 @@ impl Raw {
             group_type: self.number("groupType").unwrap_or_default(),
             gid_number: if posix { self.number("gidNumber") } else { None },
         })
+    }
+}
+
+/// A duration of a domain's policy, in seconds: negative units of 100 ns; zero and the least number mean for ever
+/// (MS-ADTS 3.1.1.4.5.17, lockoutDuration).
+pub(super) fn policy_seconds(value: i64) -> u64 {
+    match value {
+        0 | i64::MIN => u64::MAX,
+        other => other.unsigned_abs() / 10_000_000,
     }
 }
 
@@ -287,6 +297,12 @@ pub(super) mod tests {
         );
         let Some(Entry::Group(group)) = entry.classify(Extras::default()) else { panic!("a group") };
         assert_eq!((group.sam.as_str(), group.group_type, group.sid), ("g", -2_147_483_646, None));
+    }
+
+    #[test]
+    fn a_lockout_without_an_end_is_told_from_a_short_one() {
+        assert_eq!(policy_seconds(-18_000_000_000), 1800);
+        assert_eq!((policy_seconds(0), policy_seconds(i64::MIN)), (u64::MAX, u64::MAX));
     }
 
     #[test]

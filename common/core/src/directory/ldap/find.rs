@@ -68,7 +68,20 @@ impl LdapDirectory {
             Entry::User(user) => Some(*user),
             Entry::Group(_) => None,
         });
-        choose_user(&users.collect::<Vec<_>>(), key)
+        let mut user = choose_user(&users.collect::<Vec<_>>(), key)?;
+        if let Some(user) = user.as_mut().filter(|user| user.state.is_locked()) {
+            // The account is known without it.
+            user.state.lockout_seconds = self.lockout_seconds(deadline).await.unwrap_or_default();
+        }
+        Ok(user)
+    }
+
+    /// How long the domain's own policy keeps an account locked, in seconds. Whether a fine-grained one holds for the
+    /// account is not read: only administrators may see those.
+    async fn lockout_seconds(&self, deadline: Instant) -> Result<Option<u64>, Error> {
+        let labels: Vec<_> = self.domain.name.split('.').map(|label| format!("DC={label}")).collect();
+        let head = self.read(&labels.join(","), &["lockoutDuration"], deadline).await?;
+        Ok(head.and_then(|head| head.number("lockoutDuration")).map(entry::policy_seconds))
     }
 
     pub(super) async fn find_group(&self, key: &Key, deadline: Instant) -> Result<Option<GroupEntry>, Error> {
