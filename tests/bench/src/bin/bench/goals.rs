@@ -137,8 +137,8 @@ impl Goal {
             Bound::Bare(times) => (own / of(Who::Bare)?, times, true),
             Bound::BareAnd(more) => (own, of(Who::Bare)? + more, false),
             Bound::SssdOverBare(times) => {
-                let bare = of(Who::Bare)?;
-                ((own - bare).max(0.0) / (of(Who::Sssd)? - bare), times, true)
+                let own = (own - of(Who::Bare)?).max(0.0);
+                (own / (of(Who::Sssd)? - of(Who::BareSssd)?), times, true)
             }
             Bound::Row(other, times) => (own / results.shown(size, rows::find(other)?, Who::Entrad)?, times, true),
             Bound::Value(value) => (own, value, false),

@@ -140,16 +140,19 @@ fn at_size(arguments: &Arguments, size: Size, dc: &str, results: &mut Results) -
     }
     println!("{} users: the lab is up after {:.0} s", size.name(), begin.elapsed().as_secs_f64());
     let effort = if arguments.quick { parts::QUICK } else { parts::FULL };
-    let mut bench = Bench { lab: &lab, size, effort, products, users, results };
+    let mut bench = Bench { lab: &lab, size, effort, products, users, results, failures: Vec::new() };
     for (name, part) in parts::PARTS {
         if !arguments.rows.is_empty() && !arguments.rows.iter().any(|word| name.contains(word.as_str())) {
             continue;
         }
         let start = Instant::now();
-        // One part that fails must not take the others' figures with it: its rows stay empty, and the page says why.
+        // A part that fails must not take the others' figures with it: its rows stay empty, and the page says why.
         if let Err(error) = part(&mut bench) {
-            eprintln!("bench: {name}: {error}");
-            bench.results.notes.insert(format!("failed {} {name}", size.name()), error.to_string());
+            bench.failures.push(error.to_string());
+        }
+        for failure in std::mem::take(&mut bench.failures) {
+            eprintln!("bench: {name}: {failure}");
+            bench.results.notes.entry(format!("failed {} {name}", size.name())).or_insert(failure);
         }
         println!("{} users, {name}: {:.0} s", size.name(), start.elapsed().as_secs_f64());
         for row in rows::ROWS.iter().filter(|row| row.part == name) {

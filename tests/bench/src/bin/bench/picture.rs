@@ -102,7 +102,7 @@ fn colour(who: Who) -> &'static str {
         Who::Entrad => "#1b7f5c",
         Who::Sssd => "#c2702a",
         Who::Winbind => "#5b6fb5",
-        Who::Bare => "#888",
+        Who::Bare | Who::BareSssd => "#888",
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Who {
     Winbind,
     /// The least that any of them can take: a null module, a bare ldapsearch, a bare kinit.
     Bare,
+    /// The same on SSSD's node, whose local accounts are others.
+    BareSssd,
 }
 
 /// The products in the order in which each round asks them.
@@ -30,6 +32,7 @@ impl Who {
             Self::Sssd => "SSSD",
             Self::Winbind => "winbind",
             Self::Bare => "bare",
+            Self::BareSssd => "bare on SSSD's node",
         }
     }
 }
@@ -128,7 +131,7 @@ impl Product {
     pub fn prepare(lab: &entra_lab::Lab, who: Who, built: &Path, users: &[String]) -> Result<Self> {
         let traits = match who {
             Who::Entrad | Who::Bare => &ENTRAD,
-            Who::Sssd => &SSSD,
+            Who::Sssd | Who::BareSssd => &SSSD,
             Who::Winbind => &WINBIND,
         };
         let node = lab.node(traits.node)?;
@@ -247,12 +250,7 @@ impl Product {
         all.extend(words);
         let output = self.node.run_with(&all, None, LIMIT)?;
         if !output.ok() {
-            return Err(entra_lab::Error::new(format!(
-                "{}: {}: {}",
-                self.who.name(),
-                words.join(" "),
-                output.describe()
-            )));
+            return Err(entra_lab::Error::new(format!("{}: {}", words.join(" "), output.describe())));
         }
         Ok(output.stdout.lines().filter_map(Line::parse).collect())
     }

@@ -70,7 +70,7 @@ pub fn page(results: &Results) -> String {
                 let _ = writeln!(text, "Each user once, {who}: {note}.\n");
             }
             if let Some(part) = name.strip_prefix(&format!("failed {} ", size.name())) {
-                let _ = writeln!(text, "The part \"{part}\" failed: {}\n", note.lines().next().unwrap_or_default());
+                let _ = writeln!(text, "The part \"{part}\" failed: {}\n", note.lines().collect::<Vec<_>>().join(" "));
             }
         }
     }
@@ -200,7 +200,7 @@ mod tests {
         results.notes.insert("failed 2,000 login".into(), "no KDC\nmore".into());
         let page = page(&results);
         assert!(page.contains("| getpwnam, p50 | 1.00 ms | 2.00 ms | – | – | 0.500 × | – |"), "{page}");
-        assert!(page.contains("The part \"login\" failed: no KDC\n"), "{page}");
+        assert!(page.contains("The part \"login\" failed: no KDC more\n"), "{page}");
         assert!(!page.contains("50,000 users\n\n###"), "{page}");
     }
 }

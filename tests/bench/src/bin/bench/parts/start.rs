@@ -17,5 +17,6 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
         std::thread::sleep(SETTLE);
         bench.add("memory-idle", product.who, product.memory());
         Ok(())
-    })
+    });
+    Ok(())
 }
