@@ -16,6 +16,9 @@ use crate::daemon::{Deadline, ask};
 use crate::settings::Settings;
 use crate::status::Failure;
 
+/// Most batches that are asked for until one has an entry. The daemon answers each within two seconds.
+const MOST_WAITS: u32 = 24;
+
 /// What became of an entry.
 pub(crate) enum Next {
     /// It is in the caller's buffer.
@@ -73,7 +76,7 @@ impl Stream {
         mut give: impl FnMut(&mut Reader<'_>, &LocalNames) -> Result<Next, Failure>,
     ) -> Result<(), Failure> {
         let mut state = self.lock().ok_or(Failure::TryLater)?;
-        let deadline = Deadline::start();
+        let mut waits = 0;
         loop {
             while state.left > 0 {
                 let mut reader = Reader::new(state.batch.get(state.position..).unwrap_or_default());
@@ -84,7 +87,12 @@ impl Stream {
                     return Ok(());
                 }
             }
-            self.fetch(&mut state, settings, deadline)?;
+            // A batch without entries says that the directory is still thinking; each has a deadline of its own.
+            waits += 1;
+            if waits > MOST_WAITS {
+                return Err(Failure::NotRunning);
+            }
+            self.fetch(&mut state, settings, Deadline::start())?;
         }
     }
 

@@ -89,12 +89,20 @@ async fn two_who_enumerate_share_one_pass_and_a_failed_one_is_told() {
     let (one, two) = tokio::join!(listed(&lookup), listed(&lookup));
     assert_eq!((one.len(), two), (2, one));
     assert_eq!(host.directory.passes.lock().unwrap().len(), 1);
+    // A directory that thinks for long before it names anybody.
+    lookup.flush(None).await.unwrap();
+    *host.directory.slow.lock().unwrap() = Duration::from_secs(3);
+    let first = lookup.list_users(&[]).await.unwrap();
+    assert!(first.records.is_empty() && !first.cursor.is_empty(), "whoever asks is told to ask again");
+    let second = lookup.list_users(&first.cursor).await.unwrap();
+    assert_ne!(second.cursor, first.cursor, "no cursor leads to itself");
+    *host.directory.slow.lock().unwrap() = Duration::ZERO;
     lookup.flush(None).await.unwrap();
     host.directory.cut();
     assert!(lookup.list_users(&[]).await.is_err(), "an outage is no empty domain");
     host.directory.mend();
     assert_eq!(listed(&lookup).await.len(), 2);
-    for cursor in [&b"x"[..], b"xyz", &[0, 0, 9, 9, 9, 9, 0, 0, 0, 0]] {
+    for cursor in [&b"x"[..], b"xyz", &[0, 0, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0]] {
         assert!(lookup.list_users(cursor).await.is_err(), "{cursor:?}");
     }
 }

@@ -43,6 +43,9 @@
 //!             CONTROL        64                JSON text          JSON text    (core::control has the types)
 //! ```
 //!
+//! A list of an enumeration may be empty before its end, while the directory is still gathering: its cursor is then another
+//! one, to be asked with.
+//!
 //! A password travels as the reading end of a pipe or stream (SCM_RIGHTS, beside the frame's first byte): at most
 //! [`MAX_PASSWORD`] bytes, then end of file. The worker hands the descriptor on unread.
 

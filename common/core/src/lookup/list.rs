@@ -95,6 +95,8 @@ impl Snapshots {
 struct Place {
     domain: usize,
     within: Option<(u32, u32)>,
+    /// Batches so far, so that no cursor leads to itself where there is nothing to give yet.
+    turn: u16,
 }
 
 impl Lookup {
@@ -146,8 +148,12 @@ impl Lookup {
         let snapshot = snapshot.ok_or_else(gone)?;
         let (records, next) = snapshot.rows(at, BATCH).await?;
         let cursor = match next {
-            Some(next) => Place { domain, within: Some((snapshot.epoch, next as u32)) }.write(),
-            None if self.enumerable(domain + 1).is_some() => Place { domain: domain + 1, within: None }.write(),
+            Some(next) => {
+                Place { domain, within: Some((snapshot.epoch, next as u32)), turn: place.turn.wrapping_add(1) }.write()
+            }
+            None if self.enumerable(domain + 1).is_some() => {
+                Place { domain: domain + 1, within: None, turn: 0 }.write()
+            }
             None => Vec::new(),
         };
         Ok(Listing { records, cursor, domain: self.domains[domain].config.name.clone() })
@@ -164,16 +170,17 @@ impl Place {
     fn read(cursor: &[u8]) -> Result<Self, Error> {
         let none = || Error::Config("this is no cursor of ours".into());
         if cursor.is_empty() {
-            return Ok(Self { domain: 0, within: None });
+            return Ok(Self { domain: 0, within: None, turn: 0 });
         }
         let (domain, rest) = cursor.split_first_chunk::<2>().ok_or_else(none)?;
         let domain = usize::from(u16::from_le_bytes(*domain));
         if rest.is_empty() {
-            return Ok(Self { domain, within: None });
+            return Ok(Self { domain, within: None, turn: 0 });
         }
         let (epoch, at) = rest.split_first_chunk::<4>().ok_or_else(none)?;
-        let at: [u8; 4] = at.try_into().map_err(|_| none())?;
-        Ok(Self { domain, within: Some((u32::from_le_bytes(*epoch), u32::from_le_bytes(at))) })
+        let (at, turn) = at.split_first_chunk::<4>().ok_or_else(none)?;
+        let turn = u16::from_le_bytes(turn.try_into().map_err(|_| none())?);
+        Ok(Self { domain, within: Some((u32::from_le_bytes(*epoch), u32::from_le_bytes(*at))), turn })
     }
 
     fn write(&self) -> Vec<u8> {
@@ -181,6 +188,7 @@ impl Place {
         if let Some((epoch, at)) = self.within {
             cursor.extend(epoch.to_le_bytes());
             cursor.extend(at.to_le_bytes());
+            cursor.extend(self.turn.to_le_bytes());
         }
         cursor
     }

@@ -21,8 +21,8 @@ use super::{DomainContext, Lookup};
 const SETTLED: u64 = 30;
 /// Batches that wait while the last one is understood.
 const AHEAD: usize = 4;
-/// Longest wait for the next rows of a pass that is under way: the modules wait a little longer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for the next rows of a pass that is under way, well within what the modules wait for one batch.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Most rows of one kind; what is beyond is left out, and the log says so.
 const MOST: usize = 1_000_000;
 
@@ -158,16 +158,17 @@ impl<T: Row> State<T> {
 
 impl<T: Row> Snapshot<T> {
     /// The rows from this place on, `most` of them at most, and the place behind them; `None` there at the end. Waits for
-    /// them while the first pass is under way.
+    /// them while the first pass is under way, and gives fewer or none where that takes long: a server may think for
+    /// seconds before it says the first name.
     pub(super) async fn rows(&self, at: usize, most: usize) -> Result<(Vec<T>, Option<usize>), Error> {
         let mut progress = self.progress.subscribe();
         let ready = progress.wait_for(|progress| match progress {
             Progress::Reading(rows) => *rows >= at + most,
             Progress::Whole | Progress::Broken(_) => true,
         });
-        let late = || Error::Offline("the directory gives no more of the enumeration in time: start it again".into());
-        let ready = tokio::time::timeout(PATIENCE, ready).await.map_err(|_| late())?;
-        if let Progress::Broken(error) = &*ready.map_err(|_| late())? {
+        // Late or not, what there is is given.
+        let _ = tokio::time::timeout(PATIENCE, ready).await;
+        if let Progress::Broken(error) = &*self.progress.borrow() {
             return Err(error.clone());
         }
         let rows = self.lock();

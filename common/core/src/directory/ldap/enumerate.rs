@@ -3,6 +3,8 @@
 //! Samba gives everything in one answer, which costs it a third of what pages do (it looks up each entry of a page again).
 //! Active Directory ends an answer at 1,000 entries (MaxPageSize) and wants pages then (RFC 2696).
 
+use std::time::Duration;
+
 use ldap3::Scope;
 
 use super::connection::{Failure, Query};
@@ -11,6 +13,10 @@ use super::{LdapDirectory, filter};
 use crate::Error;
 use crate::directory::{Batches, ChangeMark};
 use crate::types::Entry;
+
+/// Longest silence of a server that enumerates: Samba gathers 50,000 entries before it gives the first one. Nobody's lookup
+/// waits for that.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// What is enumerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +59,7 @@ impl LdapDirectory {
         for base in bases {
             let query = Query { base, scope: Scope::Subtree, filter: &wanted, attributes: &attributes };
             let connection = self.link.connection(self.later()).await?;
-            let mut stream = connection.stream(&query, self.bulk_deadline).await.map_err(broken)?;
+            let mut stream = connection.stream(&query, SILENCE).await.map_err(broken)?;
             loop {
                 let batch = stream.next().await.map_err(broken)?;
                 if batch.is_empty() {
