@@ -70,7 +70,8 @@ pub enum Verb {
     Groups(List),
     /// Say whether this user would be let in, and which rule or flag decides
     ///
-    /// Judged now, as a login is; the password is not part of it. Exit status 1 where the user would be refused.
+    /// Judged now, as a login is; the password is not part of it. Every check is shown in its order, with what came of
+    /// it and the data that it rests on. Exit status 1 where the user would be refused.
     Explain {
         /// alice, alice@contoso.com or 'AADDS\alice'
         user: String,
