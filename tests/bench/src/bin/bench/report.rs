@@ -41,7 +41,7 @@ several rounds; a figure is the median of the rounds, with the least and the mos
 - *Login*: `pamtester bench alice authenticate acct_mgmt` with the product's module alone; *bare* is `kinit -T`, the same \
   exchange armored with the machine's ticket.
 - *Each user once*: SSSD and winbind got forty seconds for it: their memory and disk afterwards are those of the users that came.
-- A row is void where a peer was over twice as slow as in other labs of this kind: noise, or a bad setting.
+- A ratio is void where the peer was over twice as slow as in other labs of this kind: noise, or a bad setting.
 ";
 
 /// The whole page.
@@ -113,15 +113,15 @@ fn table(text: &mut String, results: &Results, size: Size, title: &str, rows: &[
         .iter()
         .filter(|row| columns.iter().any(|who| !results.of(size, row.id, *who).is_empty()))
         .map(|row| {
-            let cells: Vec<String> =
-                columns.iter().map(|who| figure(results, size, row, *who).unwrap_or_else(|| "–".into())).collect();
-            let void = results.void(size, row).map_or(String::new(), |who| format!(" (void: {} is slow)", who.name()));
+            let cell = |who| figure(results, size, row, who).unwrap_or_else(|| "–".into());
+            let cells = columns.map(cell);
             let ratio = |other| {
                 let ratio = results.shown(size, row, Who::Entrad)? / results.shown(size, row, other)?;
-                Some(format!("{} ×", number(ratio)))
+                let void = if results.is_slow(size, row, other) { " (void)" } else { "" };
+                Some(format!("{} ×{void}", number(ratio)))
             };
             let ratios = [Who::Sssd, Who::Winbind].map(|who| ratio(who).unwrap_or_else(|| "–".into()));
-            format!("| {}{void} | {} | {} |", row.title, cells.join(" | "), ratios.join(" | "))
+            format!("| {} | {} | {} |", row.title, cells.join(" | "), ratios.join(" | "))
         })
         .collect();
     if !lines.is_empty() {
@@ -152,12 +152,16 @@ fn growth(text: &mut String, results: &Results) {
 
 /// Three digits that count.
 fn number(value: f64) -> String {
+    if value > 0.0 && value < 0.001 {
+        return "<0.001".into();
+    }
     let digits = match value.abs() {
         size if size >= 100.0 || size == 0.0 => 0,
         size if size >= 10.0 => 1,
         size if size >= 1.0 => 2,
         size if size >= 0.1 => 3,
-        _ => 4,
+        size if size >= 0.01 => 4,
+        _ => 5,
     };
     format!("{value:.digits$}")
 }

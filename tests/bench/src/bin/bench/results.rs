@@ -64,13 +64,15 @@ impl Results {
         self.samples.keys().any(|name| name.starts_with(size.key()))
     }
 
-    /// Which peer was over twice as slow as elsewhere in this row: then it tells of noise or of a bad setting.
-    pub fn void(&self, size: Size, row: &Row) -> Option<Who> {
-        [Who::Sssd, Who::Winbind].into_iter().zip(row.known).find_map(|(who, known)| {
-            let (seen, known) = (self.shown(size, row, who)?, known?);
-            let slow = if row.unit.more_is_better() { seen < known / 2.0 } else { seen > known * 2.0 };
-            slow.then_some(who)
-        })
+    /// Whether a peer was over twice as slow as elsewhere in this row: then it tells of noise or of a bad setting.
+    pub fn is_slow(&self, size: Size, row: &Row, peer: Who) -> bool {
+        let known = match peer {
+            Who::Sssd => row.known[0],
+            Who::Winbind => row.known[1],
+            _ => None,
+        };
+        let Some((seen, known)) = self.shown(size, row, peer).zip(known) else { return false };
+        if row.unit.more_is_better() { seen < known / 2.0 } else { seen > known * 2.0 }
     }
 
     /// Reads what [`Results::write`] wrote.

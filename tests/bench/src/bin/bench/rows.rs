@@ -29,7 +29,7 @@ pub struct Row {
     pub title: &'static str,
     /// How its samples are kept.
     pub unit: Unit,
-    /// What SSSD and winbind took in other labs of this kind, in the unit shown: over twice as much and the row is void.
+    /// What SSSD and winbind took in other labs of this kind, in the unit shown: over twice as much and its ratio is void.
     pub known: [Option<f64>; 2],
 }
 
