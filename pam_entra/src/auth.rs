@@ -38,7 +38,8 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, call: &Call) -> PamResultCode {
     drop(password);
     decide::same_identity(&user, before, &mut outcome);
     match outcome.code {
-        Code::WrongPassword | Code::MaxTries => ffi::fail_delay(pamh, GUESS_DELAY),
+        // An unknown name takes as long as a wrong password.
+        Code::WrongPassword | Code::MaxTries | Code::UnknownUser => ffi::fail_delay(pamh, GUESS_DELAY),
         Code::MustChange => ffi::note_must_change(pamh, Some(&user)),
         _ => {}
     }

@@ -6,6 +6,7 @@
 mod cache;
 mod ctl;
 mod kdc_files;
+mod limits;
 #[allow(unsafe_code)] // FFI edge: mallopt and malloc_trim.
 mod memory;
 mod nss;

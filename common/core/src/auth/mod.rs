@@ -7,6 +7,7 @@ mod date;
 mod explain;
 mod judgement;
 mod kdc;
+mod limited;
 mod login;
 mod offline;
 mod rules;

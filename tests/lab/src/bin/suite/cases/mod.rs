@@ -2,6 +2,7 @@
 
 mod adapter;
 mod ask;
+mod crowd;
 mod enrol;
 mod faults;
 mod filters;
@@ -10,6 +11,7 @@ mod input;
 mod join;
 mod join_undo;
 mod lab;
+mod limits;
 mod local;
 mod local_wins;
 mod login;
@@ -62,6 +64,8 @@ pub fn all() -> Vec<Case> {
         programs::CASES,
         ssh_keys::CASES,
         single_sign_on::CASES,
+        limits::CASES,
+        crowd::CASES,
         filters::CASES,
         local::CASES,
         local_wins::CASES,

@@ -1,0 +1,77 @@
+//! Two hundred people at once.
+
+use std::time::Duration;
+
+use entra_lab::Node;
+use entra_lab::accounts::{PEOPLE, State};
+
+use crate::Case;
+use crate::check::{self, Verdict};
+use crate::world::World;
+
+pub const CASES: &[Case] = &[("crowd: 200 logins at once: none fails, nothing is left behind, lookups go on", crowd)];
+
+const SERVICE: &str = "/etc/pam.d/lab-crowd";
+const LIMIT: Duration = Duration::from_secs(180);
+
+fn crowd(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    let stack = "auth required pam_entra.so\naccount required pam_entra.so\nsession required pam_entra.so\n";
+    node.put_file(SERVICE, stack, 0o644)?;
+    let people: Vec<_> = PEOPLE.iter().filter(|person| person.state == State::Fit).take(10).collect();
+    // One login of each, so that what stays for good is there before.
+    let list = |times: usize| -> String {
+        let once: Vec<_> = people.iter().map(|person| format!("{}\0{}\0", person.sam, person.password)).collect();
+        once.concat().repeat(times)
+    };
+    log_in(&node, &list(1), people.len())?;
+    settle(&node)?;
+    let before = traces(&node)?;
+    node.must(&["entractl", "cache", "flush"])?;
+    // Names that nobody has asked for, so that each goes the whole way; until the crowd is through.
+    let asking = r#"at=1000; while [ ! -e /run/lab/crowd-over ]; do at=$((at + 1))
+        timeout 5 getent passwd "user$at" >/dev/null && echo found || echo failed; done"#;
+    node.must(&["rm", "-f", "/run/lab/crowd-over", "/var/log/lab-asking.log"])?;
+    node.start("asking", &["sh", "-c", asking])?;
+    let verdict = log_in(&node, &list(200 / people.len()), 200);
+    node.must(&["touch", "/run/lab/crowd-over"])?;
+    settle(&node)?;
+    node.stop("asking")?;
+    verdict?;
+    let answers = node.log("asking")?;
+    check::that(answers.contains("found") && !answers.contains("failed"), || {
+        format!("{} lookups failed meanwhile", answers.matches("failed").count())
+    })?;
+    check::equal("descriptors, children, zombies and ccaches", &traces(&node)?, &before)
+}
+
+/// Logs in everybody of a list of names and passwords at once, from the phase of the password to the end of the session.
+fn log_in(node: &Node, people: &str, count: usize) -> Verdict {
+    node.put_file("/run/lab/people", people, 0o600)?;
+    let script = r#"xargs -0 -n 2 -P 200 sh -c \
+        'echo "$2" | pamtester lab-crowd "$1" authenticate acct_mgmt setcred open_session close_session >"/run/lab/out.$$" 2>&1 \
+            && echo in || { echo "$1:"; cat "/run/lab/out.$$"; }; rm -f "/run/lab/out.$$"' sh </run/lab/people"#;
+    let said = node.run_with(&["sh", "-c", script], None, LIMIT)?;
+    let inside = said.stdout.lines().filter(|line| *line == "in").count();
+    check::that(inside == count, || format!("{inside} of {count} got in: {}", said.describe()))
+}
+
+/// Waits until no helper works any more: verifiers for offline logins are made behind the login, two at a time.
+fn settle(node: &Node) -> Verdict {
+    let script = r#"for step in $(seq 300); do
+        for stat in /proc/[0-9]*/stat; do read -r line <"$stat" || continue
+            case $line in *"(krb5-helper)"*) sleep 0.2; continue 2;; esac; done 2>/dev/null
+        sleep 1; exit 0; done; exit 1"#;
+    check::status("helpers end", &node.run_with(&["sh", "-c", script], None, LIMIT)?, 0)
+}
+
+/// What may not grow: descriptors and processes of the daemon, zombies, ccaches.
+fn traces(node: &Node) -> Result<String, String> {
+    let script = r#"for process in /proc/[0-9]*; do
+            [ "$(cat "$process/comm" 2>/dev/null)" = entrad ] && echo "entrad $(ls "$process/fd" | wc -l)"
+        done | sort
+        echo "helpers $(cat /proc/[0-9]*/comm 2>/dev/null | grep -c krb5-helper)"
+        echo "zombies $(cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.Z')"
+        echo "ccaches $(ls /tmp | grep -c krb5cc)""#;
+    Ok(node.run(&["sh", "-c", script])?.stdout)
+}
