@@ -22,8 +22,8 @@ use super::seqpacket::{self, MAX_MESSAGE};
 use super::{copy, frame};
 use crate::helper::{Failure, Reply, Request};
 
-/// Most requests that are under way.
-const MAX_REQUESTS: usize = 256;
+/// Most requests that are under way: what the broker lets wait, verifiers for later among them, and what it works at.
+const MAX_REQUESTS: usize = 640;
 /// How long a machine ticket may take.
 const MACHINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a verifier may take to be made, its turn included: nobody waits for it.

@@ -29,13 +29,16 @@ pub(super) enum Weight {
     Light,
     /// It runs Argon2id.
     Heavy,
+    /// It runs Argon2id, and nobody waits for it: a verifier for later. After a crowd of logins there is one for each.
+    Later,
 }
 
 impl Weight {
     pub(super) fn of(request: &Request) -> Self {
         match request {
             Request::MachineTgt { .. } => Self::Machine,
-            Request::MakeVerifier { .. } | Request::CheckVerifier { .. } => Self::Heavy,
+            Request::CheckVerifier { .. } => Self::Heavy,
+            Request::MakeVerifier { .. } => Self::Later,
             _ => Self::Light,
         }
     }
@@ -44,7 +47,7 @@ impl Weight {
 /// The requests that wait, in order.
 pub(super) struct Queue {
     waiting: VecDeque<Waiting>,
-    /// Most that wait, the machine's own aside.
+    /// Most that wait for a login or its end, and most verifiers that do; the machine's own aside.
     most: usize,
 }
 
@@ -55,9 +58,14 @@ impl Queue {
 
     /// Puts a request at the end. False where too many wait: then it is gone, with its passwords.
     pub(super) fn push(&mut self, request: Waiting) -> bool {
-        let is_machine = Weight::of(&request.request) == Weight::Machine;
-        let beside = self.waiting.iter().filter(|one| (Weight::of(&one.request) == Weight::Machine) == is_machine);
-        if beside.count() >= if is_machine { FOR_MACHINE.1 } else { self.most } {
+        let kind = |weight| match weight {
+            Weight::Machine => (0, FOR_MACHINE.1),
+            Weight::Light | Weight::Heavy => (1, self.most),
+            // No crowd's verifiers keep its logins out.
+            Weight::Later => (2, self.most),
+        };
+        let (own, most) = kind(Weight::of(&request.request));
+        if self.waiting.iter().filter(|one| kind(Weight::of(&one.request)).0 == own).count() >= most {
             return false;
         }
         self.waiting.push_back(request);
@@ -65,15 +73,23 @@ impl Queue {
     }
 
     /// The first request that may run beside `running` and `dying` helpers, where `most` may run at once: what runs
-    /// Argon2id waits for its turn and lets the others by, and the machine's ticket has a helper more.
+    /// Argon2id waits for its turn and lets the others by, the end of a session goes first, a verifier for later lets everybody by, and the machine's
+    /// ticket has a helper more.
     pub(super) fn next(&mut self, running: &[Weight], dying: usize, most: usize) -> Option<Waiting> {
         let all = running.len() + dying;
-        let heavy = running.iter().filter(|one| **one == Weight::Heavy).count();
-        let at = self.waiting.iter().position(|one| match Weight::of(&one.request) {
+        let heavy = running.iter().filter(|one| matches!(one, Weight::Heavy | Weight::Later)).count();
+        let may_run = |one: &Waiting| match Weight::of(&one.request) {
             Weight::Machine => all < most + FOR_MACHINE.0,
             Weight::Light => all < most,
-            Weight::Heavy => all < most && heavy < MAX_HEAVY,
-        })?;
+            Weight::Heavy | Weight::Later => all < most && heavy < MAX_HEAVY,
+        };
+        let is_later = |one: &Waiting| Weight::of(&one.request) == Weight::Later;
+        // What a session leaves behind goes first: it takes milliseconds, and would be left for good.
+        let is_end = |one: &Waiting| matches!(one.request, Request::DestroyCcache { .. });
+        let end = self.waiting.iter().position(|one| is_end(one) && may_run(one));
+        let now = || self.waiting.iter().position(|one| !is_later(one) && may_run(one));
+        let later = || if self.waiting.iter().all(is_later) { self.waiting.iter().position(may_run) } else { None };
+        let at = end.or_else(now).or_else(later)?;
         self.waiting.remove(at)
     }
 
@@ -111,6 +127,10 @@ mod tests {
     }
 
     fn heavy() -> Waiting {
+        waiting(Request::CheckVerifier { verifier: String::new(), timeout: SECOND })
+    }
+
+    fn later() -> Waiting {
         waiting(Request::MakeVerifier { timeout: SECOND })
     }
 
@@ -137,6 +157,19 @@ mod tests {
         assert_eq!((0..100).filter(|_| queue.push(machine())).count(), FOR_MACHINE.1);
         assert!(queue.push(light()), "they take nobody else's place");
         assert_eq!(next(&mut queue, &[Weight::Machine; 5], 0), None);
+    }
+
+    #[test]
+    fn verifiers_for_later_take_no_logins_place_and_let_all_of_them_by() {
+        let mut queue = Queue::new(8);
+        assert_eq!((0..20).filter(|_| queue.push(later())).count(), 8);
+        assert!(queue.push(heavy()) && queue.push(light()));
+        assert_eq!(next(&mut queue, &[], 0), Some(Weight::Light), "the end of a session goes first");
+        // A login waits for a free helper: nothing is begun that would be in its way.
+        assert_eq!(next(&mut queue, &[Weight::Light; 4], 0), None);
+        assert_eq!(next(&mut queue, &[], 0), Some(Weight::Heavy));
+        assert_eq!(next(&mut queue, &[], 0), Some(Weight::Later));
+        assert_eq!(next(&mut queue, &[Weight::Later; MAX_HEAVY], 0), None);
     }
 
     #[test]
