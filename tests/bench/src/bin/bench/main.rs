@@ -48,10 +48,13 @@ struct Arguments {
     /// Folder with bench-driver and libnss_benchnull.so
     #[arg(long)]
     built: PathBuf,
-    /// Folder of the page; without it, of a run that is not whole: target/bench
+    /// Folder of the page; without it docs, or target/bench where something was left out
     #[arg(long)]
     docs: Option<PathBuf>,
 }
+
+/// The note of a run that left nothing out: only its page goes to docs.
+const WHOLE: &str = "whole";
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -69,23 +72,23 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         return Err(format!("there is no part \"{word}\"; there are {}", known.join(", ")));
     }
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let is_whole = !arguments.quick && arguments.rows.is_empty() && arguments.users == "both";
     let aside = workspace.join("target/bench");
-    let folder = match &arguments.docs {
-        Some(folder) => folder.clone(),
-        None if is_whole => workspace.join("docs"),
-        None => aside.clone(),
-    };
-    for folder in [&aside, &folder] {
-        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    }
+    std::fs::create_dir_all(&aside).map_err(|error| format!("{}: {error}", aside.display()))?;
     let kept = aside.join("results.json");
     let results = if arguments.render {
         Results::read(&kept)?
     } else {
-        let results = measure(arguments)?;
+        let mut results = measure(arguments)?;
+        if !arguments.quick && arguments.rows.is_empty() && arguments.users == "both" {
+            results.notes.insert(WHOLE.into(), "yes".into());
+        }
         results.write(&kept)?;
         results
+    };
+    let folder = match &arguments.docs {
+        Some(folder) => folder.clone(),
+        None if results.notes.contains_key(WHOLE) => workspace.join("docs"),
+        None => aside,
     };
     for (name, text) in [("benchmarks.md", report::page(&results)), ("benchmarks.svg", picture::draw(&results))] {
         let path = folder.join(name);

@@ -71,6 +71,10 @@ pub fn draw(results: &Results) -> String {
         let middle = y + BAR * PRODUCTS.len() as f64 / 2.0 + 4.0;
         let _ = writeln!(text, "<text x=\"{}\" y=\"{middle}\" text-anchor=\"end\">{label}</text>", LEFT - 10.0);
         for (number, who) in PRODUCTS.into_iter().enumerate() {
+            // winbind's answer has no members: its bar would be of other work.
+            if who == Who::Winbind && row.part == "members" {
+                continue;
+            }
             let Some(shown) = results.shown(size, row, who) else { continue };
             let nanos = shown * nanos_of(row.unit);
             let (y, x) = (y + BAR * number as f64, place(nanos));
