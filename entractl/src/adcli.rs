@@ -92,26 +92,6 @@ pub fn renew(target: Target<'_>, account: Account<'_>, cancelled: &dyn Fn() -> b
     succeed(process::run(&mut command, TIMEOUT, cancelled))
 }
 
-/// Gives the computer account a new password, as [`renew`] does, and hands that to Samba too: its secrets.tdb has to be
-/// one that takes a password. The keys before stay in the keytab, beside the new ones.
-///
-/// # Errors
-/// What adcli said, put into words.
-pub fn renew_with_samba(target: Target<'_>, account: Account<'_>) -> Result<(), Failure> {
-    let mut command = Command::new(PROGRAM);
-    command
-        .arg("update")
-        .arg("--verbose")
-        .arg(format!("--domain={}", target.domain))
-        .arg(format!("--domain-controller={}", target.server))
-        .arg(format!("--computer-name={}", account.computer))
-        .arg(format!("--host-fqdn={}", account.fqdn))
-        .arg(format!("--host-keytab={}", account.keytab.display()))
-        .arg("--computer-password-lifetime=0")
-        .arg("--add-samba-data");
-    succeed(process::run(&mut command, TIMEOUT, &|| false))
-}
-
 /// Deletes the computer account. Gives false where there was none.
 ///
 /// # Errors

@@ -99,6 +99,12 @@ pub enum Verb {
         #[command(subcommand)]
         action: DnsAction,
     },
+    /// The machine's keys
+    Keytab {
+        /// What to do with them
+        #[command(subcommand)]
+        action: KeytabAction,
+    },
     /// Samba's file server on the users of the domain
     Samba {
         /// What to do with it
@@ -336,6 +342,18 @@ pub struct DnsSet {
     /// Domain that is asked there, where that can be told apart (default: the configured ones)
     #[arg(long, value_name = "DOMAIN")]
     pub domain: Vec<String>,
+}
+
+/// `keytab`
+#[derive(Debug, Subcommand)]
+pub enum KeytabAction {
+    /// Say how old the keys are, and when they are changed next
+    Status,
+    /// Give the machine a new password now
+    ///
+    /// The directory, the keytab and, where `samba configure` was run, Samba get it. The keys before stay beside the new
+    /// ones. A change that was broken off is brought to its end.
+    Rotate,
 }
 
 /// `samba`

@@ -125,6 +125,26 @@ pub fn harden_helper(keep: u32) -> Result<()> {
     die_with_parent()
 }
 
+/// A lock that other programs of this host take too; held until dropped.
+pub struct Lock {
+    _file: std::fs::File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, without waiting.
+    ///
+    /// # Errors
+    /// When somebody else holds it or the file cannot be made.
+    pub fn take(path: &std::path::Path) -> Result<Self> {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::OpenOptionsExt;
+        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        // SAFETY: no pointer is passed; the descriptor is open for the call.
+        check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })?;
+        Ok(Self { _file: file })
+    }
+}
+
 /// SIGKILL when the thread that forked this process ends.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ mod error;
 pub mod idmap;
 mod local;
 pub mod lookup;
+pub mod machine;
 pub mod store;
 pub mod types;
 

@@ -13,6 +13,22 @@ use crate::principal::Principal;
 /// aes256-cts-hmac-sha1-96 (RFC 3962).
 const AES256: i32 = 18;
 
+/// aes128-cts-hmac-sha1-96 (RFC 3962).
+const AES128: i32 = 17;
+
+/// The keys of a computer account that are to be derived.
+#[derive(Clone, Copy, Debug)]
+pub struct NewKeys<'a> {
+    /// Realm.
+    pub realm: &'a str,
+    /// sAMAccountName without `$`: the salt rests on it.
+    pub computer: &'a str,
+    /// Names of the entries, without the realm: `HOST$`, `host/host.example` … They share the account's keys.
+    pub names: &'a [String],
+    /// Key version number.
+    pub kvno: u32,
+}
+
 /// Adds a computer account's AES-256 key to the keytab file at `path`, derived from its password; the file is made with
 /// mode 0600 where it is missing. `computer` is the sAMAccountName without `$`. The key version is 1, whatever the
 /// directory's is: the key serves to get tickets, not to open them.
@@ -20,34 +36,57 @@ const AES256: i32 = 18;
 /// # Errors
 /// [`Kind::Input`] for names that are none, [`Kind::Keytab`] when the file cannot be written.
 pub fn add_computer_key(realm: &str, computer: &str, password: &Password, path: &Path) -> Result<(), Error> {
+    let names = [format!("{computer}$")];
+    add(&NewKeys { realm, computer, names: &names, kvno: 1 }, &[AES256], password, path)
+}
+
+/// Adds the AES-256 and AES-128 keys for every name to the keytab file at `path`, as [`add_computer_key`] does.
+///
+/// # Errors
+/// As [`add_computer_key`].
+pub fn add_keys(keys: &NewKeys<'_>, password: &Password, path: &Path) -> Result<(), Error> {
+    add(keys, &[AES256, AES128], password, path)
+}
+
+fn add(keys: &NewKeys<'_>, enctypes: &[i32], password: &Password, path: &Path) -> Result<(), Error> {
     let context = Context::without_realm()?;
-    let principal = Principal::parse(&context, &format!("{computer}$@{realm}"))?;
     let path = path.to_str().ok_or_else(|| Error::ours(Kind::Input, "a keytab's path has to be UTF-8"))?;
-    let mut salt = salt(realm, computer).into_bytes();
+    let file = c_string(&format!("FILE:{path}"))?;
+    let mut keytab = null_mut();
+    // SAFETY: `file` is a C string, `keytab` a place for the result.
+    context.check(unsafe { ffi::krb5_kt_resolve(context.raw(), file.as_ptr(), &raw mut keytab) })?;
+    let added = enctypes.iter().try_for_each(|enctype| {
+        let mut key = derive(&context, *enctype, keys, password)?;
+        let added = keys.names.iter().try_for_each(|name| {
+            let principal = Principal::parse(&context, &format!("{name}@{}", keys.realm))?;
+            let mut entry = ffi::KeytabEntry { principal: principal.raw(), vno: keys.kvno, ..ffi::KeytabEntry::EMPTY };
+            // Borrowed: the key is freed below, once.
+            entry.key =
+                ffi::Keyblock { magic: key.magic, enctype: key.enctype, length: key.length, contents: key.contents };
+            // SAFETY: keytab, principal and key are live for the call, which copies what it writes.
+            let code = unsafe { ffi::krb5_kt_add_entry(context.raw(), keytab, &raw mut entry) };
+            context.check(code).map_err(|error| Error { kind: Kind::Keytab, ..error })
+        });
+        // SAFETY: the key was filled by krb5_c_string_to_key; this zeroes and frees it.
+        unsafe { ffi::krb5_free_keyblock_contents(context.raw(), &raw mut key) };
+        added
+    });
+    // SAFETY: the keytab was resolved above and is not used afterwards.
+    unsafe { ffi::krb5_kt_close(context.raw(), keytab) };
+    added
+}
+
+/// A key of the account; the caller frees it.
+fn derive(context: &Context, enctype: i32, keys: &NewKeys<'_>, password: &Password) -> Result<ffi::Keyblock, Error> {
+    let mut salt = salt(keys.realm, keys.computer).into_bytes();
     let mut text = zeroize::Zeroizing::new(password.as_c_str().to_bytes().to_vec());
     let mut key = ffi::Keyblock { magic: 0, enctype: 0, length: 0, contents: null_mut() };
     let (text, salt) = (data(&mut text), data(&mut salt));
     // SAFETY: both buffers live and are only read; `key` is a place for the result.
     let code =
-        unsafe { ffi::krb5_c_string_to_key(context.raw(), AES256, &raw const text, &raw const salt, &raw mut key) };
+        unsafe { ffi::krb5_c_string_to_key(context.raw(), enctype, &raw const text, &raw const salt, &raw mut key) };
     context.check(code)?;
-    let added = c_string(&format!("FILE:{path}")).and_then(|name| {
-        let mut keytab = null_mut();
-        // SAFETY: `name` is a C string, `keytab` a place for the result.
-        context.check(unsafe { ffi::krb5_kt_resolve(context.raw(), name.as_ptr(), &raw mut keytab) })?;
-        let mut entry = ffi::KeytabEntry { principal: principal.raw(), vno: 1, ..ffi::KeytabEntry::EMPTY };
-        // Borrowed: the key is freed below, once.
-        entry.key =
-            ffi::Keyblock { magic: key.magic, enctype: key.enctype, length: key.length, contents: key.contents };
-        // SAFETY: keytab, principal and key are live for the call, which copies what it writes.
-        let code = unsafe { ffi::krb5_kt_add_entry(context.raw(), keytab, &raw mut entry) };
-        // SAFETY: the keytab was resolved above and is not used afterwards.
-        unsafe { ffi::krb5_kt_close(context.raw(), keytab) };
-        context.check(code).map_err(|error| Error { kind: Kind::Keytab, ..error })
-    });
-    // SAFETY: the key was filled by krb5_c_string_to_key; this zeroes and frees it.
-    unsafe { ffi::krb5_free_keyblock_contents(context.raw(), &raw mut key) };
-    added
+    Ok(key)
 }
 
 /// The salt of a computer account's keys (MS-KILE 3.1.1.2).

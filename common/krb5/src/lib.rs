@@ -12,7 +12,8 @@
 //! | `change` | a new password, sent to one kpasswd server |
 //! | `verify`, [`pac`] | proof of the KDC by the machine's keytab; the account's SID from the PAC |
 //! | [`gss`] | GSSAPI's initiator and sealed context, for LDAP |
-//! | `derive` | a computer's key from its password, for a join with a one-time password |
+//! | `derive` | a computer's keys from its password: for a join with a one-time password, and for a new password |
+//! | [`keytab_file`] | the file's format, where whole entries are copied or left out |
 //! | `simple` | whole jobs in one call, for `entractl` |
 
 #![deny(unsafe_code)]
@@ -36,6 +37,7 @@ mod gss_ffi;
 mod initial;
 #[allow(unsafe_code)] // FFI edge
 mod keytab;
+pub mod keytab_file;
 pub mod pac;
 mod password;
 #[allow(unsafe_code)] // FFI edge
@@ -51,7 +53,7 @@ mod verify;
 pub use ccache::{Ccache, Credentials};
 pub use change::{ChangeAnswer, ChangeError, change_password};
 pub use context::Context;
-pub use derive::add_computer_key;
+pub use derive::{NewKeys, add_computer_key, add_keys};
 pub use error::{Error, Kind};
 pub use initial::{Armor, InitialRequest, Secret, initial};
 pub use keytab::{Keytab, KeytabEntry};

@@ -7,6 +7,7 @@ mod dns;
 mod explain;
 mod group;
 mod join;
+mod keytab;
 mod leave;
 mod list;
 mod samba;
@@ -45,6 +46,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::SshKeys { user } => ssh_keys::run(user, &cli.socket),
         Verb::Cache { action } => cache::run(action, &cli.socket),
         Verb::Dns { action } => dns::run(action, output),
+        Verb::Keytab { action } => keytab::run(action, output),
         Verb::Samba { action } => samba::run(action, &cli.socket, output),
         Verb::Config { action } => config::run(action, &cli.socket),
     }

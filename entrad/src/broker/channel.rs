@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use entra_core::Error;
 use entra_core::auth::{
     AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, MachineTicket, PasswordPipe,
-    RenewRequest, TicketTimes,
+    RenewRequest, RotateRequest, TicketTimes,
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -132,6 +132,14 @@ impl Kdc for Channel {
         let request = Request::DestroyCcache { ccache, timeout: DESTROY_TIMEOUT };
         match self.call(&request, Vec::new()).await? {
             Reply::Destroyed => Ok(()),
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    async fn rotate_keytab(&self, request: RotateRequest) -> Result<Option<u32>, Error> {
+        match self.call(&Request::RotateKeytab(request), Vec::new()).await? {
+            Reply::Rotated(kvno) => Ok(kvno),
             Reply::Failed(failure) => Err(as_error(failure)),
             _ => Err(mixed_up()),
         }

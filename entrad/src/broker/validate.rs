@@ -65,6 +65,14 @@ impl Policy {
                 self.ccache(&request.ccache)
             }
             Request::DestroyCcache { ccache, .. } => self.ccache(ccache),
+            Request::RotateKeytab(request) => {
+                self.realm(&request.realm)?;
+                check_kdc(request.kdc)?;
+                if request.kpasswd.ip() != request.kdc.ip() {
+                    return Err("a kpasswd server that is another machine than the KDC");
+                }
+                check_kdc(request.kpasswd)
+            }
             Request::MakeVerifier { .. } => Ok(()),
             Request::CheckVerifier { verifier, .. } => check_verifier(verifier),
         }
@@ -156,7 +164,7 @@ fn check_verifier(verifier: &str) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use entra_core::auth::ChangeRequest;
+    use entra_core::auth::{ChangeRequest, RotateRequest};
 
     const GOOD_ID: u32 = 674_001_103;
     /// In the ranges, and local.
@@ -325,6 +333,28 @@ mod tests {
             ChangeRequest { principal: String::new(), ..request.clone() },
         ] {
             assert!(check(&wrong, true, 2).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_machine_password_goes_to_the_domain_that_is_configured() {
+        let request = RotateRequest {
+            realm: "AADDS.CONTOSO.COM".into(),
+            kdc: "192.0.2.10:88".parse().unwrap(),
+            kpasswd: "192.0.2.10:464".parse().unwrap(),
+            older_than: Duration::from_secs(30 * 86_400),
+            timeout: Duration::from_secs(50),
+        };
+        let check = |request: RotateRequest, passwords| policy().check(&Request::RotateKeytab(request), passwords);
+        assert_eq!(check(request.clone(), 0), Ok(()));
+        assert!(check(request.clone(), 1).is_err());
+        for wrong in [
+            RotateRequest { realm: "OTHER.EXAMPLE".into(), ..request.clone() },
+            RotateRequest { kpasswd: "192.0.2.11:464".parse().unwrap(), ..request.clone() },
+            RotateRequest { kpasswd: "192.0.2.10:0".parse().unwrap(), ..request.clone() },
+            RotateRequest { timeout: Duration::from_secs(600), ..request.clone() },
+        ] {
+            assert!(check(wrong.clone(), 0).is_err(), "{wrong:?}");
         }
     }
 

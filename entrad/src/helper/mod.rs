@@ -11,6 +11,7 @@ mod machine;
 #[allow(unsafe_code)] // FFI edge: a descriptor by its number, poll
 mod password;
 mod request;
+mod rotate;
 mod ticket;
 mod ticket_file;
 mod verifier;
@@ -51,6 +52,7 @@ fn run(job: &Job) -> Reply {
         Request::ChangePassword { request, change } => change::run(job, request, *change, deadline).map(Reply::Change),
         Request::Renew(request) => ticket::renew(request).map(Reply::Renewed),
         Request::DestroyCcache { ccache, .. } => ticket::destroy(ccache).map(|()| Reply::Destroyed),
+        Request::RotateKeytab(request) => rotate::run(job, request, deadline).map(Reply::Rotated),
         Request::MakeVerifier { .. } => verifier::make(job, deadline).map(Reply::Verifier),
         Request::CheckVerifier { verifier, .. } => verifier::check(job, verifier, deadline).map(Reply::Matches),
     };

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, MachineTicket, RenewRequest, TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, MachineTicket, RenewRequest, RotateRequest,
+    TicketTimes,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,8 @@ pub enum Request {
         /// Whether the new password comes too; without it the old one is proven only.
         change: bool,
     },
+    /// Give the machine a new password where its keys are too old.
+    RotateKeytab(RotateRequest),
     /// Make an Argon2id verifier of a password.
     MakeVerifier {
         /// How long all of it may take.
@@ -63,6 +66,7 @@ impl Request {
             | Self::MakeVerifier { timeout }
             | Self::CheckVerifier { timeout, .. } => *timeout,
             Self::Renew(request) => request.timeout,
+            Self::RotateKeytab(request) => request.timeout,
             Self::Authenticate(request) => request.timeout,
             Self::ChangePassword { request, .. } => request.timeout,
         }
@@ -76,6 +80,7 @@ impl Request {
             | Self::MakeVerifier { timeout }
             | Self::CheckVerifier { timeout, .. } => *timeout = left,
             Self::Renew(request) => request.timeout = left,
+            Self::RotateKeytab(request) => request.timeout = left,
             Self::Authenticate(request) => request.timeout = left,
             Self::ChangePassword { request, .. } => request.timeout = left,
         }
@@ -84,7 +89,7 @@ impl Request {
     /// How many passwords come beside it.
     pub fn passwords(&self) -> usize {
         match self {
-            Self::MachineTgt { .. } | Self::Renew(_) | Self::DestroyCcache { .. } => 0,
+            Self::MachineTgt { .. } | Self::Renew(_) | Self::RotateKeytab(_) | Self::DestroyCcache { .. } => 0,
             Self::Authenticate(_) | Self::MakeVerifier { .. } | Self::CheckVerifier { .. } => 1,
             Self::ChangePassword { change, .. } => 1 + usize::from(*change),
         }
@@ -120,6 +125,8 @@ pub enum Reply {
     Renewed(TicketTimes),
     /// To [`Request::DestroyCcache`].
     Destroyed,
+    /// To [`Request::RotateKeytab`]: the version of the new keys; nothing where it was not time.
+    Rotated(Option<u32>),
     /// To [`Request::ChangePassword`].
     Change(ChangeVerdict),
     /// To [`Request::MakeVerifier`]: a PHC string.

@@ -6,6 +6,7 @@
 mod cache;
 mod ctl;
 mod kdc_files;
+mod keytab;
 mod limits;
 #[allow(unsafe_code)] // FFI edge: mallopt and malloc_trim.
 mod memory;
@@ -89,7 +90,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     let Startup { config, nss, pam, ctl, kdc, state_dir, cache_map, run_dir, private_dir } = startup;
     let kdc = kdc()?;
     let lookup = wire(&config, &state_dir, &private_dir, &kdc)?;
-    let login = Arc::new(login(&config, &lookup, kdc, &state_dir));
+    let login = Arc::new(login(&config, &lookup, Arc::clone(&kdc), &state_dir));
     cache::start(&lookup, &config, cache_map);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -101,6 +102,7 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     upkeep::start(&lookup, &login);
     memory::start();
     tickets::start(&login);
+    keytab::start(&lookup, kdc);
     let kdc_files = kdc_files::start(&lookup, &run_dir);
     tell("READY=1");
     log::info!("entrad {} serves {} domain(s)", env!("CARGO_PKG_VERSION"), config.domains.len());

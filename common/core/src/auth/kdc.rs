@@ -44,6 +44,21 @@ pub struct RenewRequest {
     pub timeout: Duration,
 }
 
+/// A new password for the machine, where its keys are too old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotateRequest {
+    /// Kerberos realm, upper case.
+    pub realm: String,
+    /// The one KDC to ask.
+    pub kdc: SocketAddr,
+    /// The kpasswd server of the same domain controller.
+    pub kpasswd: SocketAddr,
+    /// Keys that are younger stay.
+    pub older_than: Duration,
+    /// How long all of it may take.
+    pub timeout: Duration,
+}
+
 /// Where and as whom the ccache is written after a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CcacheTarget {
@@ -205,6 +220,13 @@ pub trait Kdc: Send + Sync {
     /// Removes a ccache; one that is not there is gone already.
     async fn destroy_ccache(&self, ccache: CcacheTarget) -> Result<(), Error> {
         let _ = ccache;
+        Err(unserved())
+    }
+
+    /// Gives the machine a new password where its keys are older than asked for. Gives their new version; `None` where it
+    /// was not time.
+    async fn rotate_keytab(&self, request: RotateRequest) -> Result<Option<u32>, Error> {
+        let _ = request;
         Err(unserved())
     }
 

@@ -21,6 +21,6 @@ mod waits;
 pub use date::utc;
 pub use kdc::{
     AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MachineTicket, PasswordPipe,
-    RenewRequest, TicketTimes,
+    RenewRequest, RotateRequest, TicketTimes,
 };
 pub use login::Login;

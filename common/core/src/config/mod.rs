@@ -93,6 +93,8 @@ pub struct Domain {
     pub offline_login: bool,
     /// How long after the last online login.
     pub offline_max_age: Duration,
+    /// How old the machine's password may become; zero = it is not changed by age.
+    pub keytab_max_age: Duration,
     /// Where people of a managed domain change their passwords; `None` = the sentence that names Entra's own page.
     pub password_change_hint: Option<String>,
     /// How long before it expires a password is spoken of.

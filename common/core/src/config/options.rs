@@ -365,6 +365,16 @@ pub const OPTIONS: &[Opt] = &[
     },
     Opt {
         scope: Scope::Domain,
+        key: "keytab_max_age",
+        kind: Kind::Duration { least: 0, most: 3650 * DAY },
+        default: Some("\"30d\""),
+        example: "\"0s\"",
+        summary: "How old the machine's password may become before entrad changes it.",
+        details: "\"0s\": never; `entractl keytab rotate` changes it at any time. The keytab keeps the keys before, and \
+                  Samba is told where `entractl samba configure` was run.",
+    },
+    Opt {
+        scope: Scope::Domain,
         key: "password_change_hint",
         kind: Kind::Text,
         default: None,

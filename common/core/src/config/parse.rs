@@ -183,6 +183,7 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         enumerate: own.bool("enumerate")?,
         offline_login: own.bool("offline_login")?,
         offline_max_age: own.duration("offline_max_age")?,
+        keytab_max_age: own.duration("keytab_max_age")?,
         password_change_hint: own.text("password_change_hint"),
         password_warning: own.duration("password_warning")?,
         fast: own.choice("fast", &[("try", Fast::Try), ("require", Fast::Require)])?,

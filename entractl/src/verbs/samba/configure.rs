@@ -15,15 +15,16 @@ use super::smb_conf::{self, Setting};
 use super::undo::{Note, Places};
 use super::{programs, secrets};
 use crate::cli::SambaConfigure;
+use crate::direct;
 use crate::exit::Failure;
 use crate::host::journal::Journal;
 use crate::host::lock::Lock;
 use crate::host::private::PrivateFolder;
-use crate::host::{self, Paths, file, need_root};
+use crate::host::{Paths, file, need_root};
 use crate::output::{Answer, Output, Step};
-use crate::preflight::{computer, connect, dns, machine, root_dse};
+use crate::preflight::{connect, dns, machine};
 use crate::verbs::join::LOCK;
-use crate::{adcli, direct};
+use crate::verbs::keytab;
 
 /// Where the files are tried before they are put in place.
 const FOLDER: &str = "/run/entractl-samba";
@@ -172,18 +173,10 @@ impl Plan {
             |error: String| Failure::no("secret", error).remedy("`entractl check connect samba` looks further");
         let workgroup = self.ids.first().map(|ids| ids.workgroup.as_str()).unwrap_or_default();
         secrets::begin(workgroup, &self.sid).map_err(failed)?;
-        let keys = machine::keys(&paths.keytab, &self.realm)?;
-        let name = host::host_name().map_err(|error| failed(error.to_string()))?;
-        let fqdn = computer::fqdn(&name, &self.domain.name);
-        let dc = root_dse::read(self.server.addr)?.0.host;
-        let account =
-            adcli::Account { computer: keys.name.trim_end_matches('$'), fqdn: &fqdn, ou: "", keytab: &paths.keytab };
-        let server = adcli::server_argument(self.server.addr, &dc);
-        let target = adcli::Target { domain: &self.domain.name, realm: &self.realm, server: &server, ccache: "" };
-        adcli::renew_with_samba(target, account)?;
+        let rotated = keytab::rotate(&self.domain, &self.server, paths)?;
         programs::testjoin().map_err(|error| failed(format!("the domain does not accept Samba's secret: {error}")))?;
-        let kvno = machine::keys(&paths.keytab, &self.realm)?.kvno;
-        let detail = format!("the machine has a new password, shared by keytab (key version {kvno}) and Samba");
+        let detail =
+            format!("the machine has a new password, shared by keytab (key version {}) and Samba", rotated.kvno);
         output.step(Step::ok("secret", detail));
         Ok(())
     }
