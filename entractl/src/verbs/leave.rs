@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use entra_core::config::Domain;
 use entra_core::control::Request;
+use entra_core::machine::Places;
 use serde_json::json;
 
 use super::join::{LOCK, private_folder};
@@ -39,7 +40,14 @@ pub(super) fn run(options: &Leave, socket: &Path, output: &mut Output<'_>) -> Re
     let _ = daemon::ask(socket, "leave", &Request::CacheFlush { name: None });
     let enabled_by_join = joined.journal.as_ref().is_none_or(|journal| journal.service_enabled);
     output.step(stop(socket, enabled_by_join));
-    let left = joined.undo(&paths);
+    let mut left = joined.undo(&paths);
+    let places = Places::installed(&paths.keytab);
+    // A password that is nobody's any more.
+    left.extend(file::remove(&places.journal).err().map(|error| format!("{}: {error}", places.journal.display())));
+    if places.samba.exists() {
+        let detail = "Samba is still set up as a member of the domain";
+        output.step(Step::warn("samba", detail, "`entractl samba configure --remove` puts smb.conf back"));
+    }
     let name = &joined.domain.name;
     if !left.is_empty() {
         let failure = Failure::no("host", format!("left behind: {}", left.join("; "))).remedy("remove it by hand");

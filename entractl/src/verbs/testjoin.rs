@@ -2,6 +2,7 @@
 
 use entra_core::config::Domain;
 use entra_core::discovery::Server;
+use entra_core::machine::Places;
 use serde_json::json;
 
 use crate::exit::Failure;
@@ -35,7 +36,11 @@ pub(super) fn keys(domain: &Domain, paths: &Paths) -> Result<Step, Failure> {
 
 /// The keytab is the directory's.
 pub(super) fn ticket(domain: &Domain, server: &Server, paths: &Paths) -> Result<Step, Failure> {
-    machine::prove(&paths.keytab, &domain.realm(), server.kdc())?;
+    machine::prove(&paths.keytab, &domain.realm(), server.kdc()).map_err(|failure| {
+        let broken_off = Places::installed(&paths.keytab).journal.exists();
+        let remedy = "a change of the machine's password was broken off: `entractl keytab rotate` brings it to its end";
+        if broken_off { failure.remedy(remedy) } else { failure }
+    })?;
     Ok(Step::ok("ticket", format!("{server} accepts this machine's key, and the versions agree")))
 }
 

@@ -10,6 +10,8 @@ use entra_core::lookup::Lookup;
 const FIRST: Duration = Duration::from_secs(10);
 /// Pause between two looks, which cost one short process each.
 const PAUSE: Duration = Duration::from_secs(3600);
+/// Pause after a look that failed.
+const AGAIN: Duration = Duration::from_secs(60);
 /// Port of kpasswd (RFC 3244).
 const KPASSWD: u16 = 464;
 /// How long a change may take; nobody waits for it.
@@ -21,12 +23,18 @@ pub(super) fn start(lookup: &Arc<Lookup>, kdc: Arc<dyn Kdc>) {
     tokio::spawn(async move {
         tokio::time::sleep(FIRST).await;
         loop {
+            let mut settled = true;
             for domain in lookup.domains() {
                 let older_than = domain.config.keytab_max_age;
-                if older_than.is_zero() || !domain.directory.health().online {
+                if older_than.is_zero() {
                     continue;
                 }
-                let Ok(addr) = domain.directory.kdc().await else { continue };
+                // Whether LDAP is online does not matter: after a change that was broken off between directory and
+                // keytab, the machine gets no ticket until it is brought to its end.
+                let Ok(addr) = domain.directory.kdc().await else {
+                    settled = false;
+                    continue;
+                };
                 let mut kpasswd = addr;
                 kpasswd.set_port(KPASSWD);
                 let realm = domain.config.realm();
@@ -34,10 +42,13 @@ pub(super) fn start(lookup: &Arc<Lookup>, kdc: Arc<dyn Kdc>) {
                 match kdc.rotate_keytab(request).await {
                     Ok(Some(kvno)) => log::info!("this machine has a new password, key version {kvno}"),
                     Ok(None) => {}
-                    Err(error) => log::warn!("the machine's password was not changed: {error}"),
+                    Err(error) => {
+                        settled = false;
+                        log::warn!("the machine's password was not changed: {error}");
+                    }
                 }
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(if settled { PAUSE } else { AGAIN }).await;
         }
     });
 }

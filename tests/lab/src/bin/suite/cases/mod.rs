@@ -24,6 +24,7 @@ mod parity_answers;
 mod password;
 mod programs;
 mod proof;
+mod rotation;
 mod rulers;
 mod rules;
 mod samba;
@@ -78,6 +79,7 @@ pub fn all() -> Vec<Case> {
         sessions::CASES,
         samba::CASES,
         samba::files::CASES,
+        rotation::CASES,
         states::CASES,
     ]
     .concat()
