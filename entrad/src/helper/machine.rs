@@ -14,6 +14,8 @@ pub(crate) fn ticket(job: &Job, realm: &str, kdc: SocketAddr, deadline: Instant)
     let path = job.machine_ccache.to_str().ok_or_else(|| Failure::Internal("a path that is no UTF-8".into()))?;
     let profile = Profile::new(realm, &[kdc]).ok_or_else(|| Failure::Refused("a realm that is none".into()))?;
     let context = Context::new(&profile).map_err(machine_failure)?;
+    // A change that was broken off leaves a keytab without the directory's key: first things first.
+    super::rotate::take_up(job, realm, kdc, deadline);
     let ccache = Ccache::memory(&context).map_err(machine_failure)?;
     let credentials = {
         let keytab = Keytab::file(&context, &job.keytab).map_err(machine_failure)?;

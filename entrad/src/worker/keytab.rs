@@ -29,8 +29,6 @@ pub(super) fn start(lookup: &Arc<Lookup>, kdc: Arc<dyn Kdc>) {
                 if older_than.is_zero() {
                     continue;
                 }
-                // Whether LDAP is online does not matter: after a change that was broken off between directory and
-                // keytab, the machine gets no ticket until it is brought to its end.
                 let Ok(addr) = domain.directory.kdc().await else {
                     settled = false;
                     continue;

@@ -79,6 +79,7 @@ pub fn all() -> Vec<Case> {
         sessions::CASES,
         samba::CASES,
         samba::files::CASES,
+        samba::ids::CASES,
         rotation::CASES,
         states::CASES,
     ]

@@ -50,9 +50,9 @@ fn connected(world: &World) -> Verdict {
     check::text("with the old ticket", serving::smb(&client, "alice", "share", "put /etc/hostname old")?)?;
     serving::ticket(&client, "alice", ALICE.password)?;
     check::text("with a new ticket", serving::smb(&client, "alice", "share", "ls")?)?;
+    check::equal("process of the open session", &session_pid(&server)?, &pid)?;
     client.must(&["touch", "/tmp/go"])?;
     serving::until("the open session goes on", || there("after"))?;
-    check::equal("process of the session", &session_pid(&server).unwrap_or(pid.clone()), &pid)?;
     all_agree(&server)
 }
 

@@ -2,6 +2,7 @@
 //! the first one, Kerberos only.
 
 pub mod files;
+pub mod ids;
 pub mod serving;
 
 use entra_lab::Node;

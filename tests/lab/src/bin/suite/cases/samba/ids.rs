@@ -1,0 +1,132 @@
+//! winbindd and lookups give the same ids and names, whatever either remembers; who may not come by SMB.
+
+use entra_lab::accounts::{ALICE, PEOPLE};
+use entra_lab::dc::DOMAIN_SID;
+use entra_lab::{Node, product};
+
+use super::serving;
+use crate::Case;
+use crate::check::{self, Verdict};
+use crate::world::{Planted, World};
+
+pub const CASES: &[Case] = &[
+    ("samba: winbindd and getent agree, without caches and without entrad", agreement),
+    ("samba: what is no account of the domain has ids of its own", others),
+    ("samba: a disabled account is refused, a home is made once", accounts),
+    ("samba: open shares go on while the domain controller is away", outage),
+];
+
+/// Groups with blanks, of the domain itself and nested.
+const GROUPS: [&str; 6] = ["Domain Users", "Linux Admins", "AAD DC Administrators", "größe", "nest-1", "big-1600"];
+
+fn agreement(world: &World) -> Verdict {
+    let node = serving::ready(world)?;
+    let mut wanted = Vec::new();
+    for account in PEOPLE {
+        let sid = format!("{DOMAIN_SID}-{}", account.rid);
+        let uid = node.must(&["id", "-u", account.sam])?;
+        wanted.push((account.sam.to_lowercase(), sid, uid, "1"));
+    }
+    for group in GROUPS {
+        let view = node.must(&["entractl", "--json", "group", group])?;
+        let field = |name: &str| {
+            let (_, rest) = view.split_once(&format!("\"{name}\": "))?;
+            Some(rest.split([',', '\n']).next()?.trim_matches('"').to_owned())
+        };
+        let (sid, gid) = (field("sid").ok_or("no sid")?, field("gid").ok_or("no gid")?);
+        let listed = node.must(&["getent", "group", &gid])?;
+        check::equal(group, &listed.split(':').nth(2), &Some(gid.as_str()))?;
+        wanted.push((group.to_lowercase(), sid, gid, "2"));
+    }
+    agrees(&node, "as it runs", &wanted)?;
+    for program in ["smbd", "winbindd"] {
+        node.stop(program)?;
+    }
+    let caches = "rm -f /run/samba/gencache.tdb /var/lib/samba/winbindd_cache.tdb /var/cache/samba/winbindd_cache.tdb \
+                  /var/cache/samba/netsamlogon_cache.tdb";
+    node.must(&["sh", "-c", caches])?;
+    serving::start(&node)?;
+    agrees(&node, "without caches", &wanted)?;
+    product::stop_daemon(&node)?;
+    node.must(&["net", "cache", "flush"])?;
+    let verdict = agrees(&node, "without entrad", &wanted);
+    product::start_daemon(&node)?;
+    verdict
+}
+
+/// Name to SID, SID to name, SID to id and id to SID, for each of `wanted` (name, SID, id, type).
+fn agrees(node: &Node, when: &str, wanted: &[(String, String, String, &str)]) -> Verdict {
+    let script = r#"
+while IFS=: read -r name sid id kind; do
+    echo "$name:$(wbinfo -n "AADDS\\$name" | cut -d' ' -f1):$(wbinfo -s "$sid"):$(wbinfo -S "$sid"):$(wbinfo -Y "$sid"):$(wbinfo -U "$id"):$(wbinfo -G "$id")"
+done"#;
+    let lines: Vec<String> = wanted.iter().map(|(name, sid, id, kind)| format!("{name}:{sid}:{id}:{kind}")).collect();
+    let input = lines.join("\n") + "\n";
+    let output = node.run_with(&["bash", "-c", script], Some(input.as_bytes()), entra_lab::DEFAULT_LIMIT)?;
+    let seen: Vec<String> = check::text("wbinfo", output)?.lines().map(str::to_lowercase).collect();
+    let expected: Vec<String> = wanted
+        .iter()
+        .map(|(name, sid, id, kind)| format!("{name}:{sid}:aadds\\{name} {kind}:{id}:{id}:{sid}:{sid}").to_lowercase())
+        .collect();
+    check::equal(when, &seen, &expected)
+}
+
+fn others(world: &World) -> Verdict {
+    let node = serving::ready(world)?;
+    let mut ids = Vec::new();
+    for sid in ["S-1-5-32-544", "S-1-5-32-545"] {
+        let id: u32 = node.must(&["wbinfo", "-Y", sid])?.parse().map_err(|_| format!("{sid} has no id"))?;
+        check::that((2_100_000_000..2_100_200_000).contains(&id), || format!("{sid} is {id}"))?;
+        ids.push(id);
+    }
+    ids.dedup();
+    check::equal("ids", &ids.len(), &2)
+}
+
+fn accounts(world: &World) -> Verdict {
+    let server = serving::ready(world)?;
+    let client = serving::other(world)?;
+    let password = "Planted-Pass-1";
+    world.with_planted(&[Planted::user("smbgone", password)], |_| {
+        serving::ticket(&client, "smbgone", password)?;
+        server.must(&["rm", "-rf", "/home/smbgone"])?;
+        check::text("while enabled", serving::smb(&client, "smbgone", "share", "ls")?)?;
+        let home = || server.must(&["stat", "-c", "%U %a %i", "/home/smbgone"]);
+        let made = home()?;
+        check::that(made.starts_with("smbgone 700 "), || format!("its home: {made}"))?;
+        check::text("again", serving::smb(&client, "smbgone", "share", "ls")?)?;
+        check::equal("its home after the second time", &home()?, &made)?;
+        // Its ticket is good for hours; the account phase asks the directory.
+        world.dc()?.must(&["samba-tool", "user", "disable", "smbgone"])?;
+        let refused = serving::smb(&client, "smbgone", "share", "ls")?;
+        check::that(!refused.ok(), || "a disabled account was let in".into())
+    })
+}
+
+fn outage(world: &World) -> Verdict {
+    let server = serving::ready(world)?;
+    let client = serving::other(world)?;
+    serving::ticket(&client, "alice", ALICE.password)?;
+    server.must(&["sh", "-c", "rm -rf /srv/share/cut; install -d -m 1777 /srv/share/cut"])?;
+    let session = format!(
+        "rm -f /tmp/cut; {{ echo 'cd cut'; echo 'put /etc/hostname before'; echo 'showacls'; \
+         while ! [ -e /tmp/cut ]; do sleep 0.1; done; echo 'put /etc/hostname after'; echo 'ls after'; }} | \
+         KRB5CCNAME={} smbclient //{}/share --use-kerberos=required -N",
+        serving::ccache("alice"),
+        serving::SERVER
+    );
+    client.stop("smb-outage")?;
+    client.sh("rm -f /var/log/lab-smb-outage.log", &[])?.text()?;
+    client.start("smb-outage", &["sh", "-c", &session])?;
+    serving::until("the session writes", || Ok(server.outside_path("/srv/share/cut/before").exists()))?;
+    world.lab.cut("dc")?;
+    let verdict = (|| {
+        client.must(&["touch", "/tmp/cut"])?;
+        serving::until("the session ends by itself", || Ok(!client.is_running("smb-outage")?))?;
+        let owner = server.must(&["stat", "-c", "%U %u", "/srv/share/cut/after"])?;
+        check::equal("owner", &owner, &format!("alice {}", ALICE.uid()))?;
+        check::holds("owner over SMB", &client.log("smb-outage")?, "AADDS\\alice")
+    })();
+    world.mend()?;
+    verdict
+}
