@@ -7,6 +7,7 @@
 #![deny(unsafe_code)] // But for the shared cache's file: cache::region.
 
 pub mod auth;
+mod ber;
 pub mod cache;
 pub mod config;
 pub mod control;

@@ -64,6 +64,19 @@ pub enum LocateError {
 /// # Errors
 /// [`LocateError`], after `timeout` at the latest.
 pub async fn locate(domain: &str, dns_servers: &[SocketAddr], timeout: Duration) -> Result<Vec<Server>, LocateError> {
+    let found = locate_with_priority(domain, dns_servers, timeout).await?;
+    Ok(found.into_iter().map(|(_, server)| server).collect())
+}
+
+/// As [`locate`], with each server's priority.
+///
+/// # Errors
+/// [`LocateError`], after `timeout` at the latest.
+pub(super) async fn locate_with_priority(
+    domain: &str,
+    dns_servers: &[SocketAddr],
+    timeout: Duration,
+) -> Result<Vec<(u16, Server)>, LocateError> {
     let asker = Asker::new(dns_servers)?;
     let record = format!("_ldap._tcp.dc._msdcs.{domain}.");
     if domain.is_empty() || Name::from_ascii(&record).is_err() {
@@ -131,7 +144,7 @@ impl Asker {
         Ok(Self { resolver, asked })
     }
 
-    async fn locate(&self, domain: &str, record: &str) -> Result<Vec<Server>, LocateError> {
+    async fn locate(&self, domain: &str, record: &str) -> Result<Vec<(u16, Server)>, LocateError> {
         let targets = match self.targets(record).await {
             Err(LocateError::Missing { servers, record }) => {
                 let plain = format!("_ldap._tcp.{domain}.");
@@ -160,7 +173,8 @@ impl Asker {
                     addresses
                         .into_iter()
                         .map(|ip| Server { host: target.host.clone(), addr: SocketAddr::new(ip, target.port) })
-                        .filter(|server| seen.insert(server.addr)),
+                        .filter(|server| seen.insert(server.addr))
+                        .map(|server| (target.priority, server)),
                 ),
                 Err(error) => {
                     log::debug!("{}: {error}", target.host);

@@ -1,9 +1,12 @@
 //! Finding the domain controllers: SRV records (RFC 2782) or pinned servers, and which of them to use now.
 //!
-//! Which DC is *near* is not asked: managed domains have one site. The site-aware form (a CLDAP ping, MS-ADTS 6.3.3,
-//! and `_ldap._tcp.SITE._sites.dc._msdcs`) belongs between [`locate`] and [`Servers`].
+//! Which DC is near is asked of all of them at once, by the LDAP ping ([`cldap`]): each names its site and the asker's, and
+//! answers sooner or later. Within one priority of the SRV records the near ones come first.
 
+pub mod cldap;
 mod dns;
+mod nearness;
+mod ping;
 mod pinned;
 mod servers;
 #[cfg(feature = "fuzzing")]

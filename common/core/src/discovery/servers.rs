@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::{LDAP_PORT, LDAPS_PORT, LocateError, Pinned, Server, dns, locate};
+use super::nearness::{Class, classify};
+use super::{LDAP_PORT, LDAPS_PORT, LocateError, Pinned, Server, dns, ping};
 use crate::config::LdapSecurity;
 use crate::{Error, config};
 
@@ -42,7 +43,7 @@ struct State {
 /// The list, with what is known of each server. Pure: time is a parameter.
 #[derive(Debug, Default)]
 struct Ranking {
-    list: Vec<Server>,
+    list: Vec<(Class, Server)>,
     current: Option<SocketAddr>,
     failures: HashMap<SocketAddr, Failure>,
 }
@@ -109,7 +110,9 @@ impl Servers {
 
     /// This DC failed: it comes last for a while.
     pub fn failed(&self, server: &Server) {
-        self.lock().ranking.failed(server.addr, Instant::now());
+        // Where many hosts lose one DC at once, they shall not come back at once.
+        let jitter = dns::draw(100);
+        self.lock().ranking.failed(server.addr, Instant::now(), jitter);
     }
 
     /// Every DC failed: DNS is asked again at the next opportunity, because DCs get replaced.
@@ -117,7 +120,7 @@ impl Servers {
         self.lock().read = None;
     }
 
-    fn replace(&self, found: Vec<Server>) -> Vec<Server> {
+    fn replace(&self, found: Vec<(Class, Server)>) -> Vec<Server> {
         let now = Instant::now();
         let mut state = self.lock();
         state.read = Some(now);
@@ -125,18 +128,22 @@ impl Servers {
         state.ranking.ordered(now)
     }
 
-    async fn ask(&self, timeout: Duration) -> Result<Vec<Server>, LocateError> {
-        let mut found = self.ask_ldap(timeout).await?;
-        for server in found.iter_mut().filter(|server| server.addr.port() == LDAP_PORT) {
+    /// The DCs with how near they are.
+    async fn ask(&self, timeout: Duration) -> Result<Vec<(Class, Server)>, LocateError> {
+        let mut found = if self.pinned.is_empty() {
+            let found = dns::locate_with_priority(&self.domain, &self.resolvers, timeout).await?;
+            let answers = ping::all(&self.domain, found.iter().map(|(_, server)| server.addr.ip())).await;
+            classify(&self.domain, found, &answers)
+        } else {
+            self.ask_pinned(timeout).await?
+        };
+        for (_, server) in found.iter_mut().filter(|(_, server)| server.addr.port() == LDAP_PORT) {
             server.addr.set_port(self.port);
         }
         Ok(found)
     }
 
-    async fn ask_ldap(&self, timeout: Duration) -> Result<Vec<Server>, LocateError> {
-        if self.pinned.is_empty() {
-            return locate(&self.domain, &self.resolvers, timeout).await;
-        }
+    async fn ask_pinned(&self, timeout: Duration) -> Result<Vec<(Class, Server)>, LocateError> {
         let mut asked = JoinSet::new();
         for (rank, pinned) in self.pinned.iter().cloned().enumerate() {
             let resolvers = self.resolvers.clone();
@@ -146,9 +153,12 @@ impl Servers {
         answers.sort_by_key(|(rank, _)| *rank);
         let mut found = Vec::new();
         let mut failure = None;
-        for (_, answer) in answers {
+        for (rank, answer) in answers {
             match answer {
-                Ok(servers) => found.extend(servers),
+                Ok(servers) => {
+                    let class = Class::ordered(u16::try_from(rank).unwrap_or(u16::MAX));
+                    found.extend(servers.into_iter().map(|server| (class, server)));
+                }
                 Err(error) => drop(failure.get_or_insert(error)),
             }
         }
@@ -166,25 +176,28 @@ impl Servers {
 impl Ranking {
     fn ordered(&self, now: Instant) -> Vec<Server> {
         let mut list = self.list.clone();
-        // Stable: within a class, the order of DNS or of the configuration stays.
-        list.sort_by_key(|server| {
+        // Stable: within a class, the order of DNS stays. A nearer class goes before the one in use: that is the way back
+        // after a failure, at the next connection.
+        list.sort_by_key(|(class, server)| {
             let until = self.failures.get(&server.addr).map(|failure| failure.until).filter(|until| *until > now);
-            (until, self.current != Some(server.addr))
+            (until, *class, self.current != Some(server.addr))
         });
-        list
+        list.into_iter().map(|(_, server)| server).collect()
     }
 
-    fn failed(&mut self, addr: SocketAddr, now: Instant) {
+    /// `jitter`, 0 to 100, makes the time shorter by as many hundredths of its quarter.
+    fn failed(&mut self, addr: SocketAddr, now: Instant, jitter: u32) {
         let count = self.failures.get(&addr).map_or(0, |failure| failure.count);
         let wait = FIRST_BACK_OFF.saturating_mul(1 << count.min(8)).min(LONGEST_BACK_OFF);
+        let wait = wait / 400 * (400 - jitter.min(100));
         self.failures.insert(addr, Failure { count: count + 1, until: now + wait });
         if self.current == Some(addr) {
             self.current = None;
         }
     }
 
-    fn replace(&mut self, found: Vec<Server>) {
-        self.failures.retain(|addr, _| found.iter().any(|server| server.addr == *addr));
+    fn replace(&mut self, found: Vec<(Class, Server)>) {
+        self.failures.retain(|addr, _| found.iter().any(|(_, server)| server.addr == *addr));
         self.list = found;
     }
 }
@@ -208,8 +221,13 @@ mod tests {
         Server { host: format!("dc{last}.example.com"), addr: SocketAddr::from(([10, 0, 0, last], 389)) }
     }
 
+    /// Servers of one class.
+    fn equals(numbers: &[u8]) -> Vec<(Class, Server)> {
+        numbers.iter().map(|number| (Class::ordered(0), server(*number))).collect()
+    }
+
     fn ranking() -> Ranking {
-        Ranking { list: vec![server(1), server(2), server(3)], ..Ranking::default() }
+        Ranking { list: equals(&[1, 2, 3]), ..Ranking::default() }
     }
 
     fn order(ranking: &Ranking, now: Instant) -> Vec<u8> {
@@ -226,9 +244,9 @@ mod tests {
         let mut ranking = ranking();
         ranking.current = Some(server(3).addr);
         assert_eq!(order(&ranking, now), [3, 1, 2]);
-        ranking.failed(server(3).addr, now);
+        ranking.failed(server(3).addr, now, 0);
         assert_eq!(order(&ranking, now), [1, 2, 3]);
-        ranking.failed(server(1).addr, now + Duration::from_secs(1));
+        ranking.failed(server(1).addr, now + Duration::from_secs(1), 0);
         assert_eq!(order(&ranking, now + Duration::from_secs(1)), [2, 3, 1]);
     }
 
@@ -236,23 +254,46 @@ mod tests {
     fn a_failure_is_forgiven_and_weighs_more_when_repeated() {
         let now = Instant::now();
         let mut ranking = ranking();
-        ranking.failed(server(1).addr, now);
+        ranking.failed(server(1).addr, now, 0);
         assert_eq!(order(&ranking, now + FIRST_BACK_OFF), [1, 2, 3]);
-        ranking.failed(server(1).addr, now + FIRST_BACK_OFF);
+        ranking.failed(server(1).addr, now + FIRST_BACK_OFF, 0);
         assert_eq!(order(&ranking, now + FIRST_BACK_OFF * 2), [2, 3, 1]);
         assert_eq!(order(&ranking, now + FIRST_BACK_OFF * 3), [1, 2, 3]);
         for _ in 0..40 {
-            ranking.failed(server(1).addr, now);
+            ranking.failed(server(1).addr, now, 0);
         }
         assert_eq!(order(&ranking, now + LONGEST_BACK_OFF), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_preferred_one_that_is_back_is_returned_to() {
+        let now = Instant::now();
+        let mut ranking = Ranking::default();
+        ranking.replace(vec![(Class::ordered(0), server(1)), (Class::ordered(1), server(2))]);
+        ranking.failed(server(1).addr, now, 0);
+        ranking.current = Some(server(2).addr);
+        assert_eq!(order(&ranking, now), [2, 1]);
+        assert_eq!(order(&ranking, now + FIRST_BACK_OFF), [1, 2]);
+    }
+
+    #[test]
+    fn hosts_do_not_come_back_all_at_once() {
+        let now = Instant::now();
+        let until = |jitter| {
+            let mut ranking = ranking();
+            ranking.failed(server(1).addr, now, jitter);
+            ranking.failures[&server(1).addr].until
+        };
+        assert_eq!(until(0), now + FIRST_BACK_OFF);
+        assert_eq!(until(100), now + FIRST_BACK_OFF * 3 / 4);
     }
 
     #[test]
     fn what_is_known_of_servers_that_are_gone_is_dropped() {
         let now = Instant::now();
         let mut ranking = ranking();
-        ranking.failed(server(1).addr, now);
-        ranking.replace(vec![server(2), server(4)]);
+        ranking.failed(server(1).addr, now, 0);
+        ranking.replace(equals(&[2, 4]));
         assert!(ranking.failures.is_empty());
         assert_eq!(order(&ranking, now), [2, 4]);
     }
@@ -313,7 +354,7 @@ mod tests {
     async fn a_dead_dns_does_not_hide_known_servers() {
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let servers = Arc::new(Servers::new(&domain(&[], silent.local_addr().unwrap())).unwrap());
-        servers.replace(vec![server(1)]);
+        servers.replace(equals(&[1]));
         servers.exhausted();
         // The silent DNS server would hold this up for the whole timeout if it were waited for.
         let asked = servers.candidates(Duration::from_secs(600));

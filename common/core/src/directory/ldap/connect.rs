@@ -1,6 +1,6 @@
 //! From the list of DCs to one protected connection: TCP, TLS where wanted, machine ticket, SASL bind.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use entra_krb5::gss::{ErrorKind, Protection, Source};
@@ -19,8 +19,9 @@ use crate::Error;
 use crate::auth::{Kdc, MachineTicket};
 use crate::discovery::{Pinned, Server, Servers};
 
-/// How far apart the DCs are tried, while the one before has not answered: a dead one costs this much, not a timeout.
-const STAGGER: Duration = Duration::from_millis(250);
+/// How far apart the DCs are tried, while the one before has neither served nor refused: one that is dead, or takes the
+/// connection and says nothing, costs this much, not a timeout.
+const STAGGER: Duration = Duration::from_millis(400);
 /// Longest wait for what comes between TCP and the bind: the server's name where it is asked, StartTLS, TLS.
 const SECURING: Duration = Duration::from_secs(3);
 /// Longest wait for TCP.
@@ -36,14 +37,18 @@ const SILENCE: Duration = Duration::from_secs(4);
 /// Most DCs that one attempt tries.
 const MOST_SERVERS: usize = 8;
 
-/// Makes connections, one attempt at a time.
-pub(super) struct Connector {
+/// Makes connections, one attempt at a time, to several DCs at once where one is slow.
+#[derive(Clone)]
+pub(super) struct Connector(Arc<Inner>);
+
+struct Inner {
     settings: Settings,
     servers: Arc<Servers>,
     kdc: Arc<dyn Kdc>,
-    ticket: Option<Ticket>,
+    ticket: Mutex<Option<Ticket>>,
 }
 
+#[derive(Clone, Copy)]
 struct Ticket {
     due: SystemTime,
     expires: SystemTime,
@@ -52,6 +57,8 @@ struct Ticket {
 /// Why one DC did not serve.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
+    #[error("{0}")]
+    NoConnection(String),
     #[error("{0}")]
     Kdc(Error),
     #[error(transparent)]
@@ -76,17 +83,17 @@ enum Refusal {
 
 impl Connector {
     pub(super) fn new(settings: Settings, servers: Arc<Servers>, kdc: Arc<dyn Kdc>) -> Self {
-        Self { settings, servers, kdc, ticket: None }
+        Self(Arc::new(Inner { settings, servers, kdc, ticket: Mutex::new(None) }))
     }
 
     /// End of the machine ticket's life, where one was got.
     pub(super) fn ticket_expires(&self) -> Option<SystemTime> {
-        self.ticket.as_ref().map(|ticket| ticket.expires)
+        self.0.ticket().map(|ticket| ticket.expires)
     }
 
     /// When the machine ticket is to be renewed.
     pub(super) fn ticket_due(&self) -> Option<SystemTime> {
-        self.ticket.as_ref().map(|ticket| ticket.due)
+        self.0.ticket().map(|ticket| ticket.due)
     }
 
     /// Connects to the first DC that serves.
@@ -94,60 +101,66 @@ impl Connector {
     /// # Errors
     /// [`Error::MachineUnauthorized`] where a DC or KDC refused this machine and no other one served, else
     /// [`Error::Offline`] with what was tried and what came of it.
-    pub(super) async fn connect(&mut self) -> Result<Connection, Error> {
+    pub(super) async fn connect(&self) -> Result<Connection, Error> {
+        let Inner { settings, servers, .. } = &*self.0;
         // Not fatal: whatever GSSAPI reads instead, it finds its ticket without it.
-        if let Err(error) = profile::write(&self.settings.profile_path) {
-            log::warn!("{}: {error}", self.settings.profile_path.display());
+        if let Err(error) = profile::write(&settings.profile_path) {
+            log::warn!("{}: {error}", settings.profile_path.display());
         }
-        let candidates = self.servers.candidates(DNS).await?;
-        let unusable = |error: TlsError| Error::Offline(format!("{}: {error}", self.settings.domain.name));
-        let security = Arc::new(Security::load(&self.settings.domain).await.map_err(unusable)?);
-        let mut connecting = JoinSet::new();
-        for (rank, server) in candidates.into_iter().take(MOST_SERVERS).enumerate() {
-            connecting.spawn(async move {
-                tokio::time::sleep(STAGGER * rank as u32).await;
-                let stream = match timeout(TCP, TcpStream::connect(server.addr)).await {
-                    Ok(stream) => stream.map_err(|error| wire::no_port(server.addr, &error)),
-                    Err(_) => Err("no answer".into()),
-                };
-                (server, stream)
-            });
-        }
+        let mut waiting = servers.candidates(DNS).await?.into_iter().take(MOST_SERVERS);
+        let unusable = |error: TlsError| Error::Offline(format!("{}: {error}", settings.domain.name));
+        let security = Arc::new(Security::load(&settings.domain).await.map_err(unusable)?);
+        let mut running = JoinSet::new();
+        // Those that were begun and have not ended, in that order.
+        let mut begun: Vec<Server> = Vec::new();
+        let mut next = Instant::now();
         let mut unauthorized = None;
         let mut tried = Vec::new();
-        while let Some(joined) = connecting.join_next().await {
-            let Ok((server, stream)) = joined else { continue };
-            let stream = match stream {
-                Ok(stream) => stream,
-                Err(error) => {
-                    self.servers.failed(&server);
-                    tried.push(format!("{server}: {error}"));
-                    continue;
-                }
-            };
-            match self.establish(server.clone(), stream, &security).await {
-                Ok(connection) => {
-                    self.servers.succeeded(&server);
-                    log::info!("{}: connected to {}", self.settings.domain.name, connection.server);
-                    return Ok(connection);
-                }
-                Err(refusal) => {
-                    self.servers.failed(&server);
-                    let text = format!("{server}: {refusal}");
-                    log::debug!("{text}");
-                    if refusal.is_about_this_machine() {
-                        unauthorized.get_or_insert_with(|| text.clone());
+        loop {
+            tokio::select! {
+                Some(joined) = running.join_next() => {
+                    let Ok((server, outcome)): Result<(Server, Result<Connection, Refusal>), _> = joined else { continue };
+                    let place = begun.iter().position(|other| other.addr == server.addr).unwrap_or(0);
+                    match outcome {
+                        Ok(connection) => {
+                            // Who was asked before and is still silent is no good choice for the next time.
+                            begun[..place].iter().for_each(|slow| servers.failed(slow));
+                            servers.succeeded(&server);
+                            log::info!("{}: connected to {}", settings.domain.name, connection.server);
+                            return Ok(connection);
+                        }
+                        Err(refusal) => {
+                            begun.remove(place);
+                            servers.failed(&server);
+                            let text = format!("{server}: {refusal}");
+                            log::debug!("{text}");
+                            if refusal.is_about_this_machine() {
+                                unauthorized.get_or_insert_with(|| text.clone());
+                            }
+                            tried.push(text);
+                            next = Instant::now();
+                        }
                     }
-                    tried.push(text);
                 }
+                () = tokio::time::sleep_until(next.into()), if waiting.len() > 0 => {
+                    let Some(server) = waiting.next() else { continue };
+                    begun.push(server.clone());
+                    let (inner, security) = (Arc::clone(&self.0), Arc::clone(&security));
+                    running.spawn(async move {
+                        let outcome = inner.serve(server.clone(), &security).await;
+                        (server, outcome)
+                    });
+                    next = Instant::now() + STAGGER;
+                }
+                else => break,
             }
         }
-        self.servers.exhausted();
+        servers.exhausted();
         match unauthorized {
             Some(text) => Err(Error::MachineUnauthorized(text)),
             None => Err(Error::Offline(format!(
                 "no domain controller of {} serves: {}",
-                self.settings.domain.name,
+                settings.domain.name,
                 tried.join("; ")
             ))),
         }
@@ -157,9 +170,24 @@ impl Connector {
     ///
     /// # Errors
     /// What the KDC side said.
-    pub(super) async fn ensure_ticket(&mut self, server: &Server) -> Result<(), Error> {
+    pub(super) async fn ensure_ticket(&self, server: &Server) -> Result<(), Error> {
+        self.0.ensure_ticket(server).await
+    }
+}
+
+impl Inner {
+    fn ticket(&self) -> Option<Ticket> {
+        *self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_ticket(&self, ticket: Option<Ticket>) {
+        *self.ticket.lock().unwrap_or_else(PoisonError::into_inner) = ticket;
+    }
+
+    /// As [`Connector::ensure_ticket`]. Nobody waits here for another one's KDC: it may be the one that is silent.
+    async fn ensure_ticket(&self, server: &Server) -> Result<(), Error> {
         let now = SystemTime::now();
-        if self.ticket.as_ref().is_some_and(|ticket| ticket.due > now) {
+        if self.ticket().is_some_and(|ticket| ticket.due > now) {
             return Ok(());
         }
         let realm = self.settings.domain.realm();
@@ -167,8 +195,17 @@ impl Connector {
         let MachineTicket { expires } =
             asked.map_err(|_| Error::Offline(format!("the KDC {} gave no machine ticket in time", server.kdc())))??;
         let life = expires.duration_since(now).unwrap_or_default();
-        self.ticket = Some(Ticket { due: now + life * 3 / 4, expires });
+        self.set_ticket(Some(Ticket { due: now + life * 3 / 4, expires }));
         Ok(())
+    }
+
+    /// One DC, from TCP on.
+    async fn serve(&self, server: Server, security: &Security) -> Result<Connection, Refusal> {
+        let stream = match timeout(TCP, TcpStream::connect(server.addr)).await {
+            Ok(stream) => stream.map_err(|error| Refusal::NoConnection(wire::no_port(server.addr, &error)))?,
+            Err(_) => return Err(Refusal::NoConnection("no answer".into())),
+        };
+        self.establish(server, stream, security).await
     }
 
     fn is_pinned(&self, host: &str) -> bool {
@@ -177,7 +214,7 @@ impl Connector {
     }
 
     async fn establish(
-        &mut self,
+        &self,
         mut server: Server,
         stream: TcpStream,
         security: &Security,
@@ -236,7 +273,7 @@ impl Connector {
                 Ok(Err(BindError::Gss(error))) if error.kind == ErrorKind::NoTicket && !renewed => {
                     log::debug!("{server}: {error}");
                     renewed = true;
-                    self.ticket = None;
+                    self.set_ticket(None);
                 }
                 Ok(Err(error)) => return Err(Refusal::of_bind(error, &protection)),
             }

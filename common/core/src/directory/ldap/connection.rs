@@ -10,10 +10,10 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::ber::{self, Parsed};
 use super::entry::Raw;
 use super::seal::{self, Layer};
 use crate::Error;
+use crate::ber::{self, Parsed};
 use crate::discovery::Server;
 
 /// ldap3 keeps a message id per search for ever: a connection that is this old, or has searched this often, is replaced.

@@ -9,7 +9,8 @@ use ldap3::asn1::parse_tag;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::entry::{Extras, Raw, ranged};
-use super::{ber, filter, policy, sasl, seal, subtrees, tls};
+use super::{filter, policy, sasl, seal, subtrees, tls};
+use crate::ber;
 
 /// Room in each direction of a connection.
 const ROOM: usize = 1 << 20;

@@ -71,9 +71,9 @@ impl Link {
         deadline: Instant,
     ) -> Result<(Arc<Connection>, Found), Error> {
         let connection = self.connection(deadline).await?;
-        // What is left after the first try must suffice for a second one.
+        // What is left after the first try must suffice for a second one, over a connection that is yet to be made.
         let left = deadline.saturating_duration_since(Instant::now());
-        let lost = match self.search_on(&connection, query, page.clone(), Instant::now() + left * 3 / 5).await {
+        let lost = match self.search_on(&connection, query, page.clone(), Instant::now() + left * 2 / 5).await {
             Ok(found) => return Ok((connection, found)),
             Err(Failure::Answered(error)) => return Err(error),
             Err(Failure::Lost(why)) => why,
@@ -171,7 +171,7 @@ impl Link {
             return Ok(server);
         }
         let renewal = async {
-            let mut connector = self.connector.lock().await;
+            let connector = self.connector.lock().await;
             let renewed = connector.ensure_ticket(&server).await;
             self.lock().note_ticket(&connector);
             renewed
@@ -214,7 +214,7 @@ impl Link {
         state.attempt = Some(receiver.clone());
         let link = Arc::clone(self);
         tokio::spawn(async move {
-            let mut connector = link.connector.lock().await;
+            let connector = link.connector.lock().await;
             let outcome = timeout(ATTEMPT, connector.connect()).await.unwrap_or_else(|_| {
                 Err(Error::Offline(format!("no domain controller of {} answered in time", link.domain)))
             });

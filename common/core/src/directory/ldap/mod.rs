@@ -1,12 +1,11 @@
 //! The LDAP adapter: Active Directory over sealed GSSAPI, or over TLS with GSSAPI bound to it.
 //!
-//! From the bottom: [`ber`] and [`sasl`] speak on a fresh TCP connection, [`tls`] and [`wire`] protect it, [`seal`] carries
+//! From the bottom: [`crate::ber`] and [`sasl`] speak on a fresh TCP connection, [`tls`] and [`wire`] protect it, [`seal`] carries
 //! it, [`connection`] searches on it, [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
 //! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
 //! [`rights`] and [`root_dse`], and behind it [`policy`]
 //! and [`demands`].
 
-mod ber;
 mod connect;
 mod connection;
 mod demands;

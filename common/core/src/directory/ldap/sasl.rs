@@ -4,8 +4,8 @@
 use entra_krb5::gss::{self, Initiator, Protection, Source, Step};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::ber::{self, Parsed};
 use super::seal::MAX_FRAME;
+use crate::ber::{self, Parsed};
 
 /// Longest message that is accepted from a peer that has not proved who it is.
 const MAX_MESSAGE: usize = 0x1_0000;

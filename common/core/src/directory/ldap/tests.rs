@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::ber::{self, Parsed};
 use super::connection::Connection;
 use super::seal::Layer;
 use super::{LdapDirectory, Settings};
 use crate::Error;
 use crate::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
+use crate::ber::{self, Parsed};
 use crate::config::{Access, Domain, Fast, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat};
 use crate::directory::{Directory, Key};
 use crate::discovery::Server;

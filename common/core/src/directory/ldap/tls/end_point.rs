@@ -3,7 +3,7 @@
 
 use ring::digest;
 
-use super::super::ber::{self, Parsed};
+use crate::ber::{self, Parsed};
 
 /// Longest certificate that is looked into.
 const LONGEST: usize = 0x1_0000;

@@ -4,6 +4,7 @@ mod adapter;
 mod ask;
 mod crowd;
 mod enrol;
+mod failover;
 mod faults;
 mod filters;
 mod groups;
@@ -73,6 +74,7 @@ pub fn all() -> Vec<Case> {
         input::CASES,
         surroundings::CASES,
         tls::CASES,
+        failover::CASES,
         outage::CASES,
         offline::CASES,
         password::CASES,

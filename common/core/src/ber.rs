@@ -2,7 +2,7 @@
 //! values. Written by hand because these bytes come before the peer is authenticated: nothing here recurses or panics.
 
 /// Writes one element.
-pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![tag];
     match content.len() {
         short @ 0..0x80 => bytes.push(short as u8),
@@ -18,7 +18,7 @@ pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// Writes a non-negative INTEGER or ENUMERATED of at most 31 bits.
-pub(super) fn integer(tag: u8, value: u32) -> Vec<u8> {
+pub(crate) fn integer(tag: u8, value: u32) -> Vec<u8> {
     let bytes = value.to_be_bytes();
     // A set first bit would make the number negative: one zero byte stays before it.
     let skip = (0..3).take_while(|index| bytes[*index] == 0 && bytes[*index + 1] & 0x80 == 0).count();
@@ -27,7 +27,7 @@ pub(super) fn integer(tag: u8, value: u32) -> Vec<u8> {
 
 /// What stands at the start of `input`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed<'a> {
+pub(crate) enum Parsed<'a> {
     /// One element with this tag and content, and what follows it.
     Element(u8, &'a [u8], &'a [u8]),
     /// More bytes are needed.
@@ -37,7 +37,7 @@ pub(super) enum Parsed<'a> {
 }
 
 /// Reads one element whose content has at most `most` bytes.
-pub(super) fn parse(input: &[u8], most: usize) -> Parsed<'_> {
+pub(crate) fn parse(input: &[u8], most: usize) -> Parsed<'_> {
     let [tag, first, rest @ ..] = input else { return Parsed::Incomplete };
     // Tags of more than one byte do not occur in LDAP.
     if tag & 0x1f == 0x1f {
@@ -63,7 +63,7 @@ pub(super) fn parse(input: &[u8], most: usize) -> Parsed<'_> {
 }
 
 /// Reads the elements of a constructed one, in turn; ends at the first that is broken.
-pub(super) fn children(content: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+pub(crate) fn children(content: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = content;
     std::iter::from_fn(move || match parse(rest, rest.len()) {
         Parsed::Element(tag, content, after) => {
@@ -75,7 +75,7 @@ pub(super) fn children(content: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 }
 
 /// The value of a non-negative INTEGER or ENUMERATED.
-pub(super) fn unsigned(content: &[u8]) -> Option<u32> {
+pub(crate) fn unsigned(content: &[u8]) -> Option<u32> {
     let (first, _) = content.split_first()?;
     if first & 0x80 != 0 || content.len() > 5 {
         return None;
