@@ -14,6 +14,7 @@ pub const CASES: &[Case] = &[
     ("samba: what is no account of the domain has ids of its own", others),
     ("samba: a disabled account is refused, a home is made once", accounts),
     ("samba: open shares go on while the domain controller is away", outage),
+    ("samba: RIDs of another slice are noticed, and mapped by the script", far_rid),
 ];
 
 /// Groups with blanks, of the domain itself and nested.
@@ -130,5 +131,37 @@ fn outage(world: &World) -> Verdict {
         check::holds("owner over SMB", &client.log("smb-outage")?, &sid)
     })();
     world.mend()?;
+    verdict
+}
+
+fn far_rid(world: &World) -> Verdict {
+    let server = serving::ready(world)?;
+    let client = serving::other(world)?;
+    let (dc, program) = (world.dc()?, include_str!("../../../../../data/far-rid.py"));
+    let verdict = dc.must(&["/usr/bin/python3", "-c", program, "add"]).map_err(String::from).and_then(|_| {
+        let (sid, uid) = (format!("{DOMAIN_SID}-200001"), "1787200001");
+        check::equal("uid", &server.must(&["id", "-u", "faraway"])?.as_str(), &uid)?;
+        let told = server.run(&["entractl", "check", "samba"])?;
+        check::status("check with arithmetic that does not reach", &told, 1)?;
+        check::holds("what it says", &told.stdout, "200000 and more")?;
+        check::status("configure", &server.run(&["entractl", "samba", "configure"])?, 0)?;
+        for service in ["smbd", "winbindd"] {
+            server.stop(service)?;
+        }
+        server.must(&["net", "cache", "flush"])?;
+        serving::start(&server)?;
+        check::text("check", server.run(&["entractl", "check", "samba"])?)?;
+        check::equal("wbinfo -S", &server.must(&["wbinfo", "-S", &sid])?.as_str(), &uid)?;
+        check::equal("wbinfo -U", &server.must(&["wbinfo", "-U", uid])?, &sid)?;
+        let alice = format!("{DOMAIN_SID}-{}", ALICE.rid);
+        check::equal("wbinfo -S alice", &server.must(&["wbinfo", "-S", &alice])?, &ALICE.uid().to_string())?;
+        // The ticket's SID of former times has no account, and stops nobody.
+        serving::ticket(&client, "faraway", "Planted-Pass-1")?;
+        check::text("put", serving::smb(&client, "faraway", "share", "put /etc/hostname far")?)?;
+        check::equal("owner", &server.must(&["stat", "-c", "%u", "/srv/share/far"])?.as_str(), &uid)
+    });
+    dc.must(&["/usr/bin/python3", "-c", program, "delete"])?;
+    // The slice was given for good: the next case takes a node of its own.
+    server.must(&["rm", "-f", serving::MARK])?;
     verdict
 }

@@ -8,7 +8,7 @@ use crate::check::{self, Verdict};
 use crate::world::World;
 
 /// Marks a node that [`ready`] made: gone with the node.
-const MARK: &str = "/run/lab/samba-ready";
+pub const MARK: &str = "/run/lab/samba-ready";
 /// Name of the server as clients call it.
 pub const SERVER: &str = "client2.aadds.contoso.com";
 
