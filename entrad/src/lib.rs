@@ -12,4 +12,6 @@ pub mod notify;
 pub mod places;
 #[allow(unsafe_code)] // FFI edge: credentials, capabilities, prctl
 pub mod privileges;
+#[allow(unsafe_code)] // FFI edge: seccomp
+pub mod seccomp;
 pub mod worker;

@@ -17,7 +17,7 @@ use entrad::account::{self, Account};
 use entrad::broker::{self, Channel, Policy};
 use entrad::places::{Places, SOCKET_MASK};
 use entrad::worker::{self, Startup};
-use entrad::{journal, privileges};
+use entrad::{journal, privileges, seccomp};
 
 /// Resolves users and groups of Entra Domain Services and Active Directory, and logs them in.
 #[derive(Debug, Parser)]
@@ -88,6 +88,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     privileges::allow_descriptors().map_err(|error| format!("the limit of descriptors: {error}"))?;
     if let Some(account) = &account {
         privileges::drop_to(account).map_err(|error| format!("the rights of root cannot be given up: {error}"))?;
+        // Before any thread is there: all of them inherit it.
+        if !seccomp::confine().map_err(|error| format!("the filter of system calls: {error}"))? {
+            log::warn!("no filter of system calls: none is made for this architecture, or the kernel has none");
+        }
     } else {
         log::info!("not started as root: names are resolved, nobody can log in");
     }

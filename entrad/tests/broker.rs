@@ -27,7 +27,7 @@ use entra_core::auth::{
 };
 use entrad::account::Account;
 use entrad::broker::{self, Channel, Policy, Settings};
-use entrad::privileges;
+use entrad::{privileges, seccomp};
 use support::{REALM, TestKdc};
 
 /// Ids of nobody on any host: the worker's user, and a person in the default id range.
@@ -38,8 +38,9 @@ const PASSWORD: &str = "Right-Password-1";
 /// A scene: its name, what runs as the worker, and what is checked outside of it.
 type Scene = (&'static str, fn(&Stage));
 
-const SCENES: [Scene; 14] = [
+const SCENES: [Scene; 15] = [
     ("the worker has no right left", no_right_left),
+    ("no call of the worker leads out of it", confined),
     ("the machine's ticket is the worker's file", machine_ticket),
     ("a wrong password is tried once, with armor", wrong_password),
     ("a KDC without logon information lets nobody in", no_logon_information),
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
             .unwrap();
         println!("{name} ... {}", if outcome.success() { "ok" } else { "FAILED" });
         failed += usize::from(!outcome.success());
-        if *name == SCENES[2].0 && outcome.success() && kdc.refused_proofs() != 1 {
+        if *name == SCENES[3].0 && outcome.success() && kdc.refused_proofs() != 1 {
             println!("  FAILED: {} requests carried proof\n{}", kdc.refused_proofs(), kdc.log());
             failed += 1;
         }
@@ -149,6 +150,7 @@ impl Stage {
     fn play<F: Future<Output = ()>>(settings: Settings, work: impl FnOnce(Arc<Channel>) -> F) {
         let socket = broker::start(settings).unwrap();
         privileges::drop_to(&Account { uid: WORKER, gid: WORKER, groups: vec![] }).unwrap();
+        assert!(seccomp::confine().unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             work(Arc::new(Channel::new(socket, || {}).unwrap())).await;
@@ -207,6 +209,19 @@ fn no_right_left(stage: &Stage) {
             assert_eq!(u64::from_str_radix(&broker[set], 16), Ok(wanted), "{set}");
         }
         assert_eq!(broker["NoNewPrivs"], "1");
+    });
+}
+
+fn confined(stage: &Stage) {
+    Stage::play(stage.settings(), async |_channel| {
+        assert_eq!(status("self")["Seccomp"], "2");
+        let refused = |outcome: std::io::Result<()>| outcome.unwrap_err().raw_os_error() == Some(libc::EPERM);
+        assert!(refused(Command::new("/bin/true").status().map(drop)), "a program was started");
+        assert!(refused(TcpListener::bind("127.0.0.1:0").map(drop)), "a socket listens");
+        assert!(refused(fs::hard_link("/dev/null", stage.path("private/link"))), "a link was made");
+        assert!(refused(std::os::unix::fs::chroot("/")), "the root was changed");
+        // A thread is no process.
+        assert_eq!(std::thread::spawn(|| 7).join().unwrap(), 7);
     });
 }
 

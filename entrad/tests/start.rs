@@ -128,6 +128,7 @@ fn the_process_that_answers_has_no_right_and_clients_see_root() {
         assert_eq!(field(daemon.pid(), set), "0000000000000000", "{set}");
     }
     assert_eq!(field(daemon.pid(), "NoNewPrivs"), "1");
+    assert_eq!(field(daemon.pid(), "Seccomp"), "2", "a filter of its own");
     let owner = fs::metadata(daemon.folder.join("run")).unwrap().uid();
     assert_ne!(owner, 0);
     assert_eq!(field(daemon.pid(), "Uid"), [owner.to_string().as_str(); 4].join("\t"));

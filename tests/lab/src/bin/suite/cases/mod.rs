@@ -30,6 +30,7 @@ mod rulers;
 mod rules;
 mod samba;
 mod sessions;
+mod shield;
 mod single_sign_on;
 mod ssh_keys;
 mod states;
@@ -84,6 +85,7 @@ pub fn all() -> Vec<Case> {
         samba::ids::CASES,
         rotation::CASES,
         states::CASES,
+        shield::CASES,
     ]
     .concat()
 }
