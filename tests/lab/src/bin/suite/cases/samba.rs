@@ -93,7 +93,7 @@ fn no_secret(world: &World) -> Verdict {
     let node = world.freshly_joined()?;
     serving::install(&node)?;
     node.put_file("/etc/samba/smb.conf", OWN, 0o644)?;
-    // adcli cannot change the password of an account that is disabled.
+    // Nobody changes the password of an account that is disabled.
     let dc = world.dc()?;
     dc.must(&["samba-tool", "user", "disable", "CLIENT2$"])?;
     let output = node.run(&["entractl", "samba", "configure"]);
