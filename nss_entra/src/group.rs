@@ -1,9 +1,11 @@
 //! group: `getgrnam`, `getgrgid`, `getgrent`.
 
+use libc::c_char;
 use libnss::group::CGroup;
 
 use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{ID_FLOOR, id_may_be_ours, name_may_be_ours};
+use entra_wire::local_names::LocalNames;
 use entra_wire::nss::{Group, Request};
 use entra_wire::ranges::Ranges;
 
@@ -119,19 +121,12 @@ fn from_map(
     if !name_may_be_ours(name) || groups.have(name) || !shared::fits_lines(copy.text) {
         return Ok(None);
     }
-    let base = copy.text.as_mut_ptr();
-    let mut filled = 0;
-    for (slot, at) in members.iter_mut().zip(group.member_offsets()) {
-        // The text ends with NUL, so what begins inside it ends inside it.
-        if !copy.text.get(at as usize..).is_some_and(|rest| shared::begins_with_member(rest, users)) {
-            return Ok(None);
-        }
-        *slot = base.wrapping_add(at as usize).cast();
-        filled += 1;
-    }
-    if filled != group.member_count() || !view.is_current() {
+    let count = group.member_count();
+    let is_filled = point_at(members.get_mut(..count).unwrap_or_default(), group.member_offsets(), copy.text, users);
+    if !is_filled || !view.is_current() {
         return Ok(None);
     }
+    let base = copy.text.as_mut_ptr();
     record.write(CGroup {
         name: base.cast(),
         passwd: base.wrapping_add(copy.name_length + 1).cast(),
@@ -139,6 +134,28 @@ fn from_map(
         members: members.as_mut_ptr(),
     });
     Ok(Some(()))
+}
+
+/// Lets each of `members` point at what stands in `text`, which ends with NUL, at the offset of its turn: what begins inside
+/// it ends inside it. False where a member is not one, or offsets are missing.
+#[inline(never)] // On its own it has registers enough; this loop is what a large group costs.
+fn point_at(
+    members: &mut [*mut c_char],
+    offsets: impl Iterator<Item = u32>,
+    text: &mut [u8],
+    users: &LocalNames,
+) -> bool {
+    let base = text.as_mut_ptr();
+    let count = members.len();
+    let mut filled = 0;
+    for (slot, at) in members.iter_mut().zip(offsets) {
+        if !shared::begins_with_member(text, at as usize, users) {
+            return false;
+        }
+        *slot = base.wrapping_add(at as usize).cast();
+        filled += 1;
+    }
+    filled == count
 }
 
 fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Group<'b>, Failure> {

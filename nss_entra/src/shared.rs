@@ -41,23 +41,31 @@ pub(crate) fn missing<T>(view: &View<'_, Mapped>, key: &Key<'_>) -> Result<Optio
 /// Whether text that may hold NULs between its parts is UTF-8 and breaks no line of passwd or group. One pass without
 /// branches, which the compiler makes sixteen bytes at a time of: a group's text may be long.
 pub(crate) fn fits_lines(text: &[u8]) -> bool {
-    let (breaks, high) = text.iter().fold((0, 0), |(breaks, high), byte| {
-        // 1 to 31, that is: NUL wraps around.
-        let is_control = byte.wrapping_sub(1) < 0x1f;
-        (breaks | u8::from(is_control) | u8::from(*byte == b':') | u8::from(*byte == 0x7f), high | *byte)
+    let (low, high, colon) = text.iter().fold((u8::MAX, 0, 0), |(low, high, colon), byte| {
+        // NUL wraps around: it ends a string and breaks nothing.
+        (low.min(byte.wrapping_sub(1)), high.max(*byte), colon | u8::from(*byte == b':'))
     });
-    breaks == 0 && (high < 0x80 || std::str::from_utf8(text).is_ok())
+    let has_control = low < 0x1f;
+    if has_control || colon != 0 {
+        return false;
+    }
+    high < 0x7f || (!text.contains(&0x7f) && std::str::from_utf8(text).is_ok())
 }
 
-/// Whether what stands at the start of `text`, up to a NUL, may be shown as a member: a name is all that is known of one,
+/// Whether what stands in `text` from `at` on, up to a NUL, may be shown as a member: a name is all that is known of one,
 /// so it must not be a local user's. The text itself is judged by [`fits_lines`].
 #[inline]
-pub(crate) fn begins_with_member(text: &[u8], local: &LocalNames) -> bool {
-    let first = text.first().copied().unwrap_or_default();
-    // Nearly always that is all there is to look at; a group may have thousands of them.
-    if first != 0 && !first.is_ascii_digit() && !local.may_have(text) {
-        return true;
-    }
+pub(crate) fn begins_with_member(text: &[u8], at: usize, local: &LocalNames) -> bool {
+    // Nearly always that is all there is to look at; a group may have thousands of them. What begins below the colon
+    // may be empty or a number.
+    text.get(at..at.saturating_add(4))
+        .and_then(|head| head.first_chunk().copied())
+        .is_some_and(|head| head[0] > b':' && !local.may_begin(head))
+        || is_member(text.get(at..).unwrap_or_default(), local)
+}
+
+#[cold]
+fn is_member(text: &[u8], local: &LocalNames) -> bool {
     let name = text.split(|byte| *byte == 0).next().unwrap_or_default();
     name_may_be_ours(name) && !local.have(name)
 }
@@ -73,17 +81,17 @@ mod tests {
         let local = LocalNames::read(&file, 1000, |_| true).unwrap();
         std::fs::remove_file(&file).unwrap();
         for text in [&b"alice\0"[..], b"alice\0localuser\0", b"localuser2\0", b"1000\0", b"z\0"] {
-            assert!(begins_with_member(text, &local), "{text:?}");
+            assert!(begins_with_member(&[b"x\0", text].concat(), 2, &local), "{text:?}");
         }
         for text in [&b""[..], b"\0alice\0", b"localuser\0alice\0", b"LocalUser\0", b"root\0", b"0\0", b"27\0x\0"] {
-            assert!(!begins_with_member(text, &local), "{text:?}");
+            assert!(!begins_with_member(&[b"x\0", text].concat(), 2, &local), "{text:?}");
         }
     }
 
     #[test]
     fn what_would_break_a_line_is_seen() {
         assert!(fits_lines(b"alice\0*\0/home/alice\0") && fits_lines("zoë".as_bytes()) && fits_lines(b""));
-        for text in [&b"a:b"[..], b"a\nb", b"a\x7f", b"\xff"] {
+        for text in [&b"a:b"[..], b"a\nb", b"a\x01", b"\x1fa", b"a\x7f", "é\x7f".as_bytes(), b"\xff"] {
             assert!(!fits_lines(text), "{text:?}");
         }
     }

@@ -9,8 +9,12 @@ use std::path::Path;
 
 use crate::local;
 
-/// One bit for each beginning of a name that there can be, of which five bits of each of three bytes count.
+/// Bytes of a name's beginning that count in the marks.
+const HEAD: usize = 4;
+/// Bits of the marks, which fit the processor's nearest cache.
 const MARKS: usize = 1 << 15;
+/// What a beginning holds of each byte: the bits in which both cases of a letter are the same.
+const SHARED_BITS: u8 = 0x1f;
 
 /// What one file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +24,7 @@ pub struct LocalNames {
     /// Where each begins and ends.
     places: Box<[(u32, u32)]>,
     /// Which beginnings are there: most names of a directory are told apart from the local ones by one bit.
-    marks: Box<[u64]>,
+    marks: Box<[u64; MARKS / 64]>,
     /// Ascending.
     ids: Box<[u32]>,
 }
@@ -48,16 +52,15 @@ impl LocalNames {
         names.dedup();
         ids.sort_unstable();
         ids.dedup();
-        let mut marks = vec![0; MARKS / 64];
+        let mut marks = Box::new([0; MARKS / 64]);
         let mut places = Vec::with_capacity(names.len());
         let mut end = 0;
         for name in &names {
-            let (word, bit) = mark(name);
-            marks[word] |= bit;
+            set_marks(&mut marks, name);
             places.push((end, end + name.len() as u32));
             end += name.len() as u32;
         }
-        Ok(Self { text: names.concat().into(), places: places.into(), marks: marks.into(), ids: ids.into() })
+        Ok(Self { text: names.concat().into(), places: places.into(), marks, ids: ids.into() })
     }
 
     /// Whether this is one of the names, in whatever letter case.
@@ -70,8 +73,19 @@ impl LocalNames {
     /// those who have not looked for its end yet.
     #[inline]
     pub fn may_have(&self, text: &[u8]) -> bool {
-        let (word, bit) = mark(text);
-        self.marks.get(word).is_none_or(|marks| marks & bit != 0)
+        let head = text.first_chunk().copied().unwrap_or_else(|| {
+            let mut head = [0; HEAD];
+            head.iter_mut().zip(text).for_each(|(slot, byte)| *slot = *byte);
+            head
+        });
+        self.may_begin(head)
+    }
+
+    /// The same for a name of which the first four bytes are read, what stands behind its end included.
+    #[inline]
+    pub fn may_begin(&self, head: [u8; HEAD]) -> bool {
+        let (word, bit) = mark(head);
+        self.marks[word] & bit != 0
     }
 
     /// Whether this is one of the ids.
@@ -89,7 +103,7 @@ impl LocalNames {
 
     /// Bytes of memory.
     pub fn size(&self) -> usize {
-        self.text.len() + size_of_val(&*self.places) + size_of_val(&*self.marks) + size_of_val(&*self.ids)
+        self.text.len() + size_of_val(&*self.places) + size_of_val(&self.marks[..]) + size_of_val(&*self.ids)
     }
 
     #[cold]
@@ -114,18 +128,38 @@ fn order(stored: &[u8], name: &[u8]) -> Ordering {
     stored.len().cmp(&name.len()).then_with(|| stored.iter().copied().cmp(folded()))
 }
 
-/// Where the bit of a name's beginning stands. The low five bits of a letter are the same in both cases.
+/// Marks the beginning of `name`; of a short one each that there can be, as nobody who asks looks for its end first.
+fn set_marks(marks: &mut [u64; MARKS / 64], name: &[u8]) {
+    let mut heads = vec![[0; HEAD]];
+    // The NUL behind the name is known, what follows it is not.
+    for place in 0..HEAD {
+        match name.get(place) {
+            Some(byte) => heads.iter_mut().for_each(|head| head[place] = *byte),
+            None if place == name.len() => {}
+            None => {
+                let with = |head: [u8; HEAD], byte| {
+                    let mut head = head;
+                    head[place] = byte;
+                    head
+                };
+                heads = heads.iter().flat_map(|head| (0..=SHARED_BITS).map(|byte| with(*head, byte))).collect();
+            }
+        }
+    }
+    for head in heads {
+        let (word, bit) = mark(head);
+        marks[word] |= bit;
+    }
+}
+
+/// Where the bit of a name's beginning stands. Without a branch, a few instructions: a group asks for each member.
 #[inline]
-fn mark(name: &[u8]) -> (usize, u64) {
-    let [first, second, third] = match name {
-        [] | [0, ..] => [0; 3],
-        [first] | [first, 0, ..] => [*first, 0, 0],
-        [first, second] => [*first, *second, 0],
-        [first, second, third, ..] => [*first, *second, *third],
-    };
-    let bits = |byte: u8| usize::from(byte & 31);
-    let at = bits(first) << 10 | bits(second) << 5 | bits(third);
-    (at / 64, 1 << (at % 64))
+fn mark(head: [u8; HEAD]) -> (usize, u64) {
+    /// An odd number without a pattern (the golden ratio, as multiplicative hashing takes it).
+    const FACTOR: u32 = 0x9e37_79b1;
+    let bits = u32::from_le_bytes(head) & u32::from_ne_bytes([SHARED_BITS; HEAD]);
+    let at = bits.wrapping_mul(FACTOR) >> (u32::BITS - MARKS.ilog2());
+    (at as usize / 64, 1 << (at % 64))
 }
 
 #[cfg(test)]
@@ -162,6 +196,11 @@ mod tests {
             assert!(names.may_have(text), "{text:?}");
         }
         assert!(!names.may_have(b"zoe\0ab\0"));
+        let short = of(b"a:x:1:\nbc:x:1:\n");
+        for behind in 0..=u16::MAX {
+            let [one, other] = behind.to_le_bytes();
+            assert!(short.may_begin([b'A', 0, one, other]) && short.may_begin([b'b', b'C', 0, other]));
+        }
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Memory for Mapped {
     }
 
     #[inline]
+    fn words(&self, at: u32, count: u32) -> impl Iterator<Item = u32> {
+        self.words.words(at, count)
+    }
+
+    #[inline]
     fn fence(&self) {
         fence(Ordering::Acquire);
     }

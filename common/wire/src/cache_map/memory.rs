@@ -27,6 +27,11 @@ pub trait Memory {
         }
         Some(super::mapping::written(into))
     }
+
+    /// The `count` words from `at` on; fewer, or none, where some of them lie outside.
+    fn words(&self, at: u32, count: u32) -> impl Iterator<Item = u32> {
+        (0..count).map_while(move |number| self.word(at.checked_add(number.checked_mul(4)?)?))
+    }
 }
 
 impl Memory for [AtomicU32] {
@@ -43,6 +48,14 @@ impl Memory for [AtomicU32] {
     #[inline]
     fn fence(&self) {
         fence(Ordering::Acquire);
+    }
+
+    #[inline]
+    fn words(&self, at: u32, count: u32) -> impl Iterator<Item = u32> {
+        let first = at as usize / 4;
+        let range = first..first.saturating_add(count as usize);
+        let words = if at.is_multiple_of(4) { self.get(range) } else { None };
+        words.unwrap_or_default().iter().map(|word| word.load(Ordering::Relaxed))
     }
 }
 

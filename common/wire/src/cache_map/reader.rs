@@ -327,7 +327,7 @@ impl<M: Memory + ?Sized> Group<'_, M> {
     /// is not looked at here.
     #[inline]
     pub fn member_offsets(&self) -> impl Iterator<Item = u32> {
-        (0..self.count).map_while(|number| self.memory.word(self.offsets_at.checked_add(number.checked_mul(4)?)?))
+        self.memory.words(self.offsets_at, self.count)
     }
 
     /// Copies the binary SID.
@@ -363,6 +363,6 @@ impl<M: Memory + ?Sized> GroupsOfUser<'_, M> {
     /// The supplementary groups, ascending where the file is sound.
     #[inline]
     pub fn gids(&self) -> impl Iterator<Item = u32> {
-        (0..self.count).map_while(|number| self.memory.word(self.gids_at.checked_add(number.checked_mul(4)?)?))
+        self.memory.words(self.gids_at, self.count)
     }
 }
