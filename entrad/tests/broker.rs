@@ -321,7 +321,8 @@ fn flood(stage: &Stage) {
                 other => panic!("{other:?}"),
             }
         }
-        assert!((2..=2 + 8).contains(&late), "{late} were started");
+        // Who waits for the turns of others has the whole time of a KDC then: late is who got no answer in that time.
+        assert!((8..=2 + 8).contains(&late), "{late} were started");
         assert_eq!(busy, 60 - late);
         // The places are free again.
         let request = AuthRequest { timeout: Duration::from_secs(1), ..stage.login() };

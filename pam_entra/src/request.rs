@@ -13,11 +13,12 @@ use pam::module::PamHandle;
 
 use crate::authtok;
 
-/// Longest wait for an authentication. The daemon gives a KDC and the checks behind it less than this; sshd's
-/// LoginGraceTime (120 s) and the patience of a person at a prompt lie well above.
-const AUTHENTICATION: Duration = Duration::from_secs(15);
-/// Longest wait for a password to be proven and changed: two exchanges with the KDC more than a login has.
-const CHANGE: Duration = Duration::from_secs(35);
+/// Longest wait for an authentication. The daemon gives the KDC and what comes before and after it 23 s, and 25 s more
+/// where it is the turn of others first: a crowd at once. `LOGIN_TIMEOUT` of login(1) (60 s) and sshd's LoginGraceTime
+/// (120 s) lie above.
+const AUTHENTICATION: Duration = Duration::from_secs(50);
+/// Longest wait for a password to be changed: the change, and then a login with the new one.
+const CHANGE: Duration = Duration::from_secs(60);
 /// Longest wait for the account check: the user, the groups and the groups of the rules are asked for anew, each within
 /// the daemon's own deadline, before what is cached counts.
 const ACCOUNT: Duration = Duration::from_secs(15);

@@ -74,7 +74,7 @@ impl Channel {
     }
 
     async fn call(&self, request: &Request, passwords: Vec<OwnedFd>) -> Result<Reply, Error> {
-        let limit = request.timeout() + MARGIN;
+        let limit = request.whole() + MARGIN;
         let id = self.inner.next.fetch_add(1, Ordering::Relaxed);
         let message = frame::join(id, request).map_err(Error::Config)?;
         let (sender, receiver) = oneshot::channel();

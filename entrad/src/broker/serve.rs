@@ -133,7 +133,7 @@ impl Broker {
             log::warn!("a request of the worker is refused: {reason}");
             return self.answer(id, &Reply::Failed(Failure::Refused(reason.into())));
         }
-        let deadline = Instant::now() + request.timeout() + GRACE;
+        let deadline = Instant::now() + request.whole() + GRACE;
         if !self.queue.push(Waiting { id, request, passwords, deadline }) {
             self.answer(id, &Reply::Failed(Failure::Busy));
         }
@@ -160,9 +160,10 @@ impl Broker {
 
     fn start_helper(&self, waiting: Waiting) -> Result<Helper> {
         let settings = &self.settings;
-        // The time that was spent in the queue is gone for the helper.
-        let left = waiting.deadline.saturating_duration_since(Instant::now()).saturating_sub(GRACE);
+        // What others' turns took is gone for the helper, as far as the request had no time for them.
+        let now = Instant::now();
         let mut request = waiting.request;
+        let left = waiting.deadline.saturating_duration_since(now).saturating_sub(GRACE).min(request.timeout());
         let weight = Weight::of(&request);
         request.set_timeout(left);
         let job = Job {
@@ -172,7 +173,7 @@ impl Broker {
             worker: settings.worker,
         };
         let bytes = version::join(&job).map_err(std::io::Error::other)?;
-        Helper::start(&settings.program, &bytes, waiting.passwords, waiting.id, waiting.deadline, weight)
+        Helper::start(&settings.program, &bytes, waiting.passwords, waiting.id, now + left + GRACE, weight)
     }
 
     fn read_helpers(&mut self, ready: &[bool]) {

@@ -25,8 +25,8 @@ use super::{change, rules, state};
 /// How long the Kerberos side of one login may take: several round trips of a slow VPN, and less than a person's
 /// patience.
 const KDC_TIMEOUT: Duration = Duration::from_secs(10);
-/// When the Kerberos side has to be over, whatever was waited for before: an offline login must find time within the
-/// 15 s that the module waits.
+/// When the Kerberos side has to be over, whatever was waited for before (the turn of other logins aside): an offline
+/// login must find time within the 50 s that the module waits.
 const KDC_LIMIT: Duration = Duration::from_secs(12);
 /// The least time that is left to it.
 const KDC_LEAST: Duration = Duration::from_secs(2);
