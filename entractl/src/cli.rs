@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod cloud_trust;
+
+pub use cloud_trust::{CloudName, CloudTrustAction, Configure as CloudTrustConfigure};
+
 /// Everything that can stand on the command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -110,6 +114,12 @@ pub enum Verb {
         /// What to do with it
         #[command(subcommand)]
         action: SambaAction,
+    },
+    /// Tickets for Azure file shares, through a trust between the domain and Entra ID
+    CloudTrust {
+        /// What to do about it
+        #[command(subcommand)]
+        action: CloudTrustAction,
     },
     /// The configuration
     Config {
@@ -226,6 +236,8 @@ pub enum Topic {
     Pam,
     /// Samba: its settings, its secret, its ids
     Samba,
+    /// Kerberos to Azure Files: its settings
+    CloudTrust,
 }
 
 /// Whom a lookup asks.

@@ -2,6 +2,7 @@
 
 mod cache;
 mod check;
+mod cloud_trust;
 mod config;
 mod dns;
 mod explain;
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Dns { action } => dns::run(action, output),
         Verb::Keytab { action } => keytab::run(action, output),
         Verb::Samba { action } => samba::run(action, &cli.socket, output),
+        Verb::CloudTrust { action } => cloud_trust::run(action, output),
         Verb::Config { action } => config::run(action, &cli.socket),
     }
 }

@@ -22,8 +22,17 @@ use crate::output::{Answer, Mark, Output, Step};
 use crate::preflight::{clock, connect, dns, root_dse};
 
 /// All topics, in the order in which they build on each other.
-const ALL: [Topic; 8] =
-    [Topic::Dns, Topic::Connect, Topic::Clock, Topic::Security, Topic::Join, Topic::Nss, Topic::Pam, Topic::Samba];
+const ALL: [Topic; 9] = [
+    Topic::Dns,
+    Topic::Connect,
+    Topic::Clock,
+    Topic::Security,
+    Topic::Join,
+    Topic::Nss,
+    Topic::Pam,
+    Topic::Samba,
+    Topic::CloudTrust,
+];
 
 /// Checks the topics asked for, or all.
 pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> Answer {
@@ -58,6 +67,7 @@ fn of_host(topic: Topic, domains: &[Domain], paths: &Paths, socket: &Path) -> Ve
             pam::check().into_iter().chain(folders.map(settle)).collect()
         }
         Topic::Samba => samba::check(domains, paths, socket),
+        Topic::CloudTrust => super::cloud_trust::check(paths),
         Topic::Dns | Topic::Connect | Topic::Join => Vec::new(),
     }
 }

@@ -1,0 +1,45 @@
+//! The command line of `cloud-trust`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `cloud-trust`
+#[derive(Debug, Subcommand)]
+pub enum CloudTrustAction {
+    /// Have Kerberos on this host get tickets for Azure file shares
+    ///
+    /// Writes /etc/krb5.conf.d/entra-cloud-trust.conf: the realm of Entra ID, its KDC proxy for your tenant, and which
+    /// hosts belong to that realm. Nothing else is changed; join has put the line into krb5.conf that makes it count.
+    Configure(Configure),
+}
+
+/// `cloud-trust configure`
+#[derive(Debug, Args)]
+pub struct Configure {
+    /// The tenant's id: 36 characters, 8-4-4-4-12 hexadecimal
+    #[arg(long, value_name = "ID", required_unless_present = "remove")]
+    pub tenant: Option<String>,
+    /// Only these storage accounts (default: every host below file.core.windows.net)
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub storage_account: Vec<String>,
+    /// Top-level name of the storage accounts, as the trust has it (default: the cloud's, such as windows.net)
+    #[arg(long, value_name = "NAME")]
+    pub top_level_name: Option<String>,
+    /// Which of Microsoft's clouds holds the tenant
+    #[arg(long, value_name = "CLOUD", default_value = "public")]
+    pub cloud: CloudName,
+    /// Say what would be written, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take back what was written
+    #[arg(long, conflicts_with_all = ["tenant", "storage_account", "top_level_name"])]
+    pub remove: bool,
+}
+
+/// Microsoft's clouds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CloudName {
+    /// Azure
+    Public,
+    /// Azure for the government of the United States
+    Usgov,
+}
