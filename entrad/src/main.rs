@@ -90,7 +90,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         privileges::drop_to(account).map_err(|error| format!("the rights of root cannot be given up: {error}"))?;
         // Before any thread is there: all of them inherit it.
         if !seccomp::confine().map_err(|error| format!("the filter of system calls: {error}"))? {
-            log::warn!("no filter of system calls: none is made for this architecture, or the kernel has none");
+            log::warn!(
+                "no filter of system calls: none is made for this architecture, or seccomp(2) is not allowed here"
+            );
         }
     } else {
         log::info!("not started as root: names are resolved, nobody can log in");

@@ -21,7 +21,7 @@ use std::io::{Error, Result};
 use calls::Condition;
 
 /// Confines this process and every thread that it starts, for ever. `false` where there is no filter for this
-/// architecture, or the kernel has none: the worker has no right even so, and the reader of the log is told.
+/// architecture, or the kernel gives none: the worker has no right even so, and the reader of the log is told.
 ///
 /// # Errors
 /// When the kernel knows filters and refuses this one: `no_new_privs` is missing, or memory.
@@ -31,8 +31,8 @@ pub fn confine() -> Result<bool> {
     };
     match install(&silent, 0).and_then(|()| install(&list, libc::SECCOMP_FILTER_FLAG_LOG)) {
         Ok(()) => Ok(true),
-        // Built without CONFIG_SECCOMP_FILTER, or older than Linux 4.14.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => Ok(false),
+        // Built without CONFIG_SECCOMP_FILTER, or older than Linux 4.14; a container or a unit that lets nobody ask.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM)) => Ok(false),
         Err(error) => Err(error),
     }
 }
