@@ -6,8 +6,8 @@ use entra_wire::client::{self, CallError};
 use entra_wire::codec::Reader;
 use entra_wire::nss::Request;
 use entra_wire::protocol::{MAX_REPLY, Status};
+use entra_wire::settings::Settings;
 
-use crate::settings::Settings;
 use crate::status::Failure;
 
 /// Longest wait of one entry point. The daemon answers within its own `lookup_deadline` (3 s); the rest is for a

@@ -11,9 +11,9 @@ use entra_wire::codec::Reader;
 use entra_wire::guard::ID_FLOOR;
 use entra_wire::local_names::LocalNames;
 use entra_wire::nss::Request;
+use entra_wire::settings::Settings;
 
 use crate::daemon::{Deadline, ask};
-use crate::settings::Settings;
 use crate::status::Failure;
 
 /// Most batches that are asked for until one has an entry. The daemon answers each within two seconds.

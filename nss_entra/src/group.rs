@@ -4,16 +4,16 @@ use libc::c_char;
 use libnss::group::CGroup;
 
 use entra_wire::cache_map::{Key, Limits, Mapped, View};
-use entra_wire::guard::{ID_FLOOR, id_may_be_ours, name_may_be_ours};
+use entra_wire::guard::{ID_FLOOR, begins_with_member, fits_lines, id_may_be_ours, name_may_be_ours};
 use entra_wire::local_names::LocalNames;
 use entra_wire::nss::{Group, Request};
 use entra_wire::ranges::Ranges;
+use entra_wire::settings::Settings;
 
 use crate::buffer::Destination;
 use crate::daemon::{Deadline, ask};
 use crate::enumeration::{Next, Stream};
 use crate::local::{self, refuse_local};
-use crate::settings::Settings;
 use crate::shared;
 use crate::status::Failure;
 
@@ -118,7 +118,7 @@ fn from_map(
     let members = buffer.pointers(group.member_count().saturating_add(1))?;
     let Some(copy) = group.copy(buffer.take(group.text_length())?) else { return Ok(None) };
     let name = copy.text.get(..copy.name_length).unwrap_or_default();
-    if !name_may_be_ours(name) || groups.have(name) || !shared::fits_lines(copy.text) {
+    if !name_may_be_ours(name) || groups.have(name) || !fits_lines(copy.text) {
         return Ok(None);
     }
     let count = group.member_count();
@@ -149,7 +149,7 @@ fn point_at(
     let count = members.len();
     let mut filled = 0;
     for (slot, at) in members.iter_mut().zip(offsets) {
-        if !shared::begins_with_member(text, at as usize, users) {
+        if !begins_with_member(text, at as usize, users) {
             return false;
         }
         *slot = base.wrapping_add(at as usize).cast();

@@ -16,10 +16,10 @@ use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{GroupIds, Request};
 use entra_wire::ranges::Ranges;
+use entra_wire::settings::Settings;
 
 use crate::daemon::{Deadline, ask};
 use crate::local::{self, refuse_local};
-use crate::settings::Settings;
 use crate::shared;
 use crate::status::Failure;
 

@@ -13,7 +13,6 @@
 //! | [`local`] | what stands in `/etc/passwd` and `/etc/group` and therefore is not ours |
 //! | [`buffer`] | packing a record into the caller's memory |
 //! | [`status`] | NSS and errno codes, and the frame around every entry point |
-//! | [`settings`] | where the socket is |
 //! | [`shared`] | the shared cache, which is asked before the socket |
 //!
 //! # Safety
@@ -30,7 +29,6 @@ mod group;
 mod initgroups;
 mod local;
 mod passwd;
-mod settings;
 mod shared;
 mod status;
 

@@ -3,15 +3,15 @@
 use libnss::passwd::CPasswd;
 
 use entra_wire::cache_map::{Key, Limits, Mapped, View};
-use entra_wire::guard::{ID_FLOOR, id_may_be_ours, name_may_be_ours};
+use entra_wire::guard::{ID_FLOOR, fits_lines, id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Passwd, Request};
 use entra_wire::ranges::Ranges;
+use entra_wire::settings::Settings;
 
 use crate::buffer::Destination;
 use crate::daemon::{Deadline, ask};
 use crate::enumeration::{Next, Stream};
 use crate::local::{self, refuse_local};
-use crate::settings::Settings;
 use crate::shared;
 use crate::status::Failure;
 
@@ -113,7 +113,7 @@ fn from_map(
     let Some(text) = user.copy(buffer.take(user.text_length())?) else { return Ok(None) };
     // Gecos is free text, which the daemon has cleared of what would break its line: as strict as for the others.
     let name_is_ours = name_may_be_ours(text.name()) && !local.have(text.name());
-    if !name_is_ours || !shared::fits_lines(text.text) || !view.is_current() {
+    if !name_is_ours || !fits_lines(text.text) || !view.is_current() {
         return Ok(None);
     }
     let base = text.text.as_mut_ptr();

@@ -1,27 +1,33 @@
 //! `libentra.so.1`: the shared core for other programs, with a C ABI. `include/entra.h` is its documentation.
 //!
-//! The only crate beside the two modules that exports C names: an exported name in a library crate would end up in
-//! every module that links it.
+//! Every answer comes from the shared cache or, where that has none, from the daemon's socket, judged as strictly as the
+//! NSS module judges it: what `getent` would not show is not shown here either. No thread is started, nothing is printed,
+//! no descriptor is kept, no lock is waited for.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`entries`] | the exported functions: C's pointers become borrows |
+//! | [`c_types`] | the structs that they fill |
+//! | [`identity`] | which SID, name and id belong together |
+//! | [`records`] | users, groups, and the groups of a user |
+//! | [`sid`] | SIDs as bytes and as text |
+//! | [`room`] | putting a record into the caller's memory |
+//! | [`host`] | the shared cache, the socket and the local files of this process |
+//! | [`status`] | status codes, and the frame around every function |
+//!
+//! The only crate beside the modules that exports C names: an exported name in a library crate would end up in every
+//! module that links it. `libentra.map` lists them with their symbol versions.
 
-use std::ffi::{CStr, c_char};
+#![deny(unsafe_code)]
 
-const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-    Ok(version) => version,
-    Err(_) => c"",
-};
-
-/// `const char *entra_version(void)`: the version of the library, such as "0.1.0". Never NULL, never freed.
-#[unsafe(no_mangle)]
-pub extern "C" fn entra_version() -> *const c_char {
-    VERSION.as_ptr()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_version_is_the_packages() {
-        // SAFETY: the function gives a C string that is never freed.
-        let version = unsafe { std::ffi::CStr::from_ptr(super::entra_version()) };
-        assert_eq!(version.to_str(), Ok(env!("CARGO_PKG_VERSION")));
-    }
-}
+mod c_types;
+#[allow(unsafe_code)]
+mod entries;
+mod host;
+mod identity;
+mod records;
+#[allow(unsafe_code)]
+mod room;
+mod sid;
+#[allow(unsafe_code)]
+mod status;

@@ -15,6 +15,8 @@
 //! | [`local`], [`local_names`] | who stands in `/etc/passwd` and `/etc/group`: read, and kept for many questions |
 //! | [`kdc_file`] | the KDC in use, for Kerberos programs |
 //! | [`cache_map`] | answers in shared memory: their layout and reader |
+//! | [`identity`] | which SID, name and id belong together, many at once; whether the daemon is well |
+//! | [`settings`] | which of them a process that looks up users believes in |
 //! | [`paths`] | sockets and files, as installed |
 
 #![deny(unsafe_code)]
@@ -23,6 +25,7 @@ pub mod cache_map;
 pub mod client;
 pub mod codec;
 pub mod guard;
+pub mod identity;
 pub mod kdc_file;
 pub mod local;
 pub mod local_names;
@@ -31,5 +34,7 @@ pub mod pam;
 pub mod paths;
 pub mod protocol;
 pub mod ranges;
+#[allow(unsafe_code)] // FFI edge: AT_SECURE, the process's user, and a value that is made once.
+pub mod settings;
 #[allow(unsafe_code)] // FFI edge: socket calls that std does not offer (peer credentials, SCM_RIGHTS, deadlines).
 mod socket;

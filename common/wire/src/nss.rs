@@ -2,6 +2,7 @@
 //! caller's buffer.
 
 use crate::codec::{CodecError, Reader, Writer};
+use crate::identity::Subjects;
 use crate::protocol::{Op, Status};
 
 /// A lookup, as the daemon reads it.
@@ -28,6 +29,10 @@ pub enum Request<'a> {
         /// Its realm, in upper case.
         realm: &'a [u8],
     },
+    /// Which SIDs, names and ids belong together
+    Identify(Subjects<'a>),
+    /// How many domains there are, and how many of them answer
+    Health,
 }
 
 impl<'a> Request<'a> {
@@ -46,6 +51,8 @@ impl<'a> Request<'a> {
             Op::PasswdList => Self::PasswdList(reader.cursor()?),
             Op::GroupList => Self::GroupList(reader.cursor()?),
             Op::PasswdByPrincipal => Self::PasswdByPrincipal { name: reader.string()?, realm: reader.string()? },
+            Op::Identify => Self::Identify(Subjects::read(&mut reader)?),
+            Op::Health => Self::Health,
             _ => return Err(CodecError::Malformed),
         };
         reader.end()?;
@@ -63,12 +70,16 @@ impl<'a> Request<'a> {
             Self::PasswdList(_) => Op::PasswdList,
             Self::GroupList(_) => Op::GroupList,
             Self::PasswdByPrincipal { .. } => Op::PasswdByPrincipal,
+            Self::Identify(_) => Op::Identify,
+            Self::Health => Op::Health,
         });
         match self {
             Self::PasswdByName(name) | Self::GroupByName(name) | Self::Initgroups(name) => writer.string(name),
             Self::PasswdByUid(id) | Self::GroupByGid(id) => writer.u32(*id),
             Self::PasswdList(cursor) | Self::GroupList(cursor) => writer.cursor(cursor),
             Self::PasswdByPrincipal { name, realm } => writer.string(name).string(realm),
+            Self::Identify(subjects) => subjects.write(&mut writer),
+            Self::Health => &mut writer,
         };
         writer.finish()
     }

@@ -16,6 +16,13 @@
 //! passwd    = name:string gecos:string home:string shell:string uid:u32 gid:u32
 //! group     = name:string gid:u32 members:list<string>
 //!
+//! sid       = length:u16 byte*                 binary (MS-DTYP 2.4.2.2), 12 to 68 bytes
+//! subject   = 1:u8 sid | 2:u8 uid:u32 | 3:u8 gid:u32 | 4:u8 user:string | 5:u8 group:string
+//! identity  = 0:u8                             there is none
+//!           | 1:u8 uid:u32 sid name:string     a user
+//!           | 2:u8 gid:u32 sid name:string     a group
+//!           | 3:u8                             not known now; asking later may help
+//!
 //! nss.sock    op                               payload            reply
 //!             PASSWD_BY_NAME  1                name:string        passwd
 //!             PASSWD_BY_UID   2                uid:u32            passwd
@@ -25,6 +32,8 @@
 //!             PASSWD_LIST     6                cursor             cursor list<passwd>
 //!             GROUP_LIST      7                cursor             cursor list<group>
 //!             PASSWD_BY_PRINCIPAL  8           name:string realm:string   passwd   name: one component of a principal
+//!             IDENTIFY        9                list<subject>      list<identity>   as many, in the same order
+//!             HEALTH         10                                   domains:u32 online:u32
 //!
 //! pam.sock    op                               payload            reply
 //!             AUTHENTICATE   32                context            outcome      with 1 descriptor: password
@@ -62,6 +71,8 @@ pub const MAX_REPLY: usize = 16 * 1024 * 1024;
 pub const MAX_NAME: usize = 1024;
 /// Longest password, in bytes. A pipe or stream takes it whole without a reader.
 pub const MAX_PASSWORD: usize = 4096;
+/// Most subjects of one IDENTIFY: what a directory can be asked within one deadline.
+pub const MAX_SUBJECTS: usize = 256;
 /// Longest cursor of an enumeration, in bytes.
 pub const MAX_CURSOR: usize = 128;
 
@@ -78,6 +89,8 @@ pub enum Op {
     PasswdList = 6,
     GroupList = 7,
     PasswdByPrincipal = 8,
+    Identify = 9,
+    Health = 10,
     Authenticate = 32,
     Account = 33,
     OpenSession = 34,
@@ -89,7 +102,7 @@ pub enum Op {
 }
 
 impl Op {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::PasswdByName,
         Self::PasswdByUid,
         Self::GroupByName,
@@ -98,6 +111,8 @@ impl Op {
         Self::PasswdList,
         Self::GroupList,
         Self::PasswdByPrincipal,
+        Self::Identify,
+        Self::Health,
         Self::Authenticate,
         Self::Account,
         Self::OpenSession,

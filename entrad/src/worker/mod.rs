@@ -5,6 +5,7 @@
 
 mod cache;
 mod ctl;
+mod identify;
 mod kdc_files;
 mod keytab;
 mod limits;

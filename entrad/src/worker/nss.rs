@@ -1,4 +1,4 @@
-//! `nss.sock`: lookups of the NSS module. Anybody may ask; everything here is public on the host.
+//! `nss.sock`: lookups of the NSS module and of `libentra`. Anybody may ask; everything here is public on the host.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use entra_wire::guard::name_may_be_ours;
 use entra_wire::nss::{Group, GroupIds, Passwd, Request, status_frame};
 use entra_wire::protocol::{MAX_REPLY, Status};
 
+use super::identify;
 use super::serve::{self, Peer};
 
 /// Answers lookups.
@@ -31,6 +32,8 @@ impl Service {
             Request::GroupByGid(gid) => self.group(Some(Query::Id(gid)), false).await,
             Request::Initgroups(name) => self.initgroups(query(name)).await,
             Request::PasswdByPrincipal { name, realm } => self.principal(peer, name, realm).await,
+            Request::Identify(subjects) => Ok(Some(identify::identities(&self.lookup, subjects).await)),
+            Request::Health => Ok(Some(identify::health(&self.lookup))),
             Request::PasswdList(cursor) => self.list_users(cursor).await.map(Some),
             Request::GroupList(cursor) => self.list_groups(cursor).await.map(Some),
         }

@@ -1,6 +1,7 @@
 //! Users and groups that answer the requests of `nss.sock` as the daemon would.
 
 use entra_wire::codec::Writer;
+use entra_wire::identity::{Account, Identity, Subject};
 use entra_wire::nss::{Group, GroupIds, Passwd, Request, status_frame};
 use entra_wire::protocol::{Op, Status};
 
@@ -113,11 +114,45 @@ impl Directory {
                 GroupIds::write(&mut writer, user.gid, &user.groups);
             }
             Request::PasswdList(cursor) => batch(&mut writer, cursor, &self.users, User::write),
+            Request::Identify(subjects) => {
+                writer.count(subjects.iter().len());
+                for subject in subjects.iter() {
+                    self.identify(&mut writer, subject);
+                }
+            }
+            // Two domains, of which one answers.
+            Request::Health => drop(writer.u32(2).u32(1)),
             // Not asked by the modules under test.
             Request::PasswdByPrincipal { .. } => return None,
             Request::GroupList(cursor) => batch(&mut writer, cursor, &self.groups, Members::write),
         }
         Some(writer.finish())
+    }
+
+    fn identify(&self, writer: &mut Writer, subject: Subject<'_>) {
+        let user = self.users.iter().find(|user| match subject {
+            Subject::Sid(sid) => sid_of(user.uid) == sid,
+            Subject::Uid(uid) => user.uid == uid,
+            Subject::User(name) => self.user(name).is_some_and(|found| found.uid == user.uid),
+            _ => false,
+        });
+        let group = self.groups.iter().find(|group| match subject {
+            Subject::Sid(sid) => sid_of(group.gid) == sid,
+            Subject::Gid(gid) => group.gid == gid,
+            Subject::Group(name) => group.name.as_bytes() == name,
+            _ => false,
+        });
+        match (user, group) {
+            (Some(user), _) => {
+                let sid = sid_of(user.uid);
+                Identity::User(Account { id: user.uid, sid: &sid, name: user.name.as_bytes() }).write(writer);
+            }
+            (None, Some(group)) => {
+                let sid = sid_of(group.gid);
+                Identity::Group(Account { id: group.gid, sid: &sid, name: group.name.as_bytes() }).write(writer);
+            }
+            (None, None) => Identity::None.write(writer),
+        }
     }
 
     fn user(&self, name: &[u8]) -> Option<&User> {
@@ -136,6 +171,12 @@ fn batch<T>(writer: &mut Writer, cursor: &[u8], all: &[T], write: impl Fn(&T, &m
     for entry in &all[from..until] {
         write(entry, writer);
     }
+}
+
+/// The binary SID of whoever has this id: S-1-5-21-1-2-3-ID.
+pub fn sid_of(id: u32) -> Vec<u8> {
+    let subs = [21_u32, 1, 2, 3, id];
+    [1, 5, 0, 0, 0, 0, 0, 5].into_iter().chain(subs.into_iter().flat_map(u32::to_le_bytes)).collect()
 }
 
 /// The operation of a request's body.

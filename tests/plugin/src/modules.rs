@@ -1,10 +1,10 @@
-//! The modules, built as the tests were, under the names that glibc and libpam load.
+//! The modules and libentra, built as the tests were, under the names that programs load them by.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The folder in which cargo put both modules: `target/debug` or `target/release`.
+/// The folder in which cargo put them: `target/debug` or `target/release`.
 ///
 /// Builds them at the first call: cargo builds no cdylib for a test that depends on it.
 pub fn built() -> &'static Path {
@@ -31,7 +31,17 @@ fn released() -> &'static Path {
 fn build(target: &Path, release: bool) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--package", "nss_entra", "--package", "pam_entra", "--target-dir"]);
+    build.args([
+        "build",
+        "--quiet",
+        "--package",
+        "nss_entra",
+        "--package",
+        "pam_entra",
+        "--package",
+        "entra-capi",
+        "--target-dir",
+    ]);
     build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
     if release {
         build.arg("--release");
@@ -52,6 +62,11 @@ pub fn place_released_nss(folder: &Path) -> PathBuf {
 /// Puts the PAM module into `folder`; gives its path, which a PAM configuration may name.
 pub fn place_pam(folder: &Path) -> PathBuf {
     place(&built().join("libpam_entra.so"), &folder.join("pam_entra.so"))
+}
+
+/// Puts libentra into `folder` under its soname; gives its path.
+pub fn place_capi(folder: &Path) -> PathBuf {
+    place(&built().join("libentra.so"), &folder.join("libentra.so.1"))
 }
 
 fn place(built: &Path, path: &Path) -> PathBuf {

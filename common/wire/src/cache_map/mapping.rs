@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, 
 use super::layout::{MAX_SIZE, MIN_SIZE};
 use super::limits::{Limits, Sources};
 use super::memory::Memory;
+use super::reader::View;
 use crate::local;
 use crate::local_names::Unknown;
 
@@ -201,6 +202,27 @@ impl SharedMap {
     pub fn mapped(&self) -> Option<(Mapped, &'static Limits)> {
         let slot = self.current()?;
         Some((slot.memory(), slot.limits()?))
+    }
+
+    /// What `look` makes of a map that answers, within the limits of this host. `None`: there is none, and the daemon has
+    /// to be asked; the way there is the moment to look for one at `place`. No system call while there is one.
+    #[inline]
+    pub fn read<T>(
+        &self,
+        place: Option<&Place>,
+        look: impl FnOnce(&View<'_, Mapped>, &'static Limits) -> T,
+    ) -> Option<T> {
+        loop {
+            if let Some((memory, limits)) = self.mapped()
+                && let Some(view) = View::open(&memory, now())
+            {
+                return Some(look(&view, limits));
+            }
+            // Another one than before: each turn has a file of its own.
+            if !place.is_some_and(|place| self.refresh(place)) {
+                return None;
+            }
+        }
     }
 
     /// Maps the file at `place`, unless that is the mapped one already. For those who are about to ask the daemon: a

@@ -250,6 +250,12 @@ impl UserText<'_> {
 }
 
 impl<M: Memory + ?Sized> User<'_, M> {
+    /// Copies the login name alone, without its NUL. `None` where `into` is too short or the file ends before it.
+    #[inline]
+    pub fn name<'b>(&self, into: &'b mut [MaybeUninit<u8>]) -> Option<&'b mut [u8]> {
+        Span { at: self.sid.end(), length: self.lengths[0] as usize }.copy(self.memory, into)
+    }
+
     /// Bytes that [`User::copy`] needs.
     #[inline]
     pub fn text_length(&self) -> usize {
@@ -303,6 +309,12 @@ pub struct GroupText<'b> {
 }
 
 impl<M: Memory + ?Sized> Group<'_, M> {
+    /// Copies the name alone, without its NUL. `None` where `into` is too short or the file ends before it.
+    #[inline]
+    pub fn name<'b>(&self, into: &'b mut [MaybeUninit<u8>]) -> Option<&'b mut [u8]> {
+        Span { length: self.name_length.min(self.text.length), ..self.text }.copy(self.memory, into)
+    }
+
     /// Bytes that [`Group::copy`] needs.
     #[inline]
     pub fn text_length(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use entra_core::cache::{Now, Settings, SharedCache};
 use entra_core::types::{AccountState, GroupRecord, Sid, UserRecord};
@@ -28,10 +29,15 @@ pub fn cache(stage: &Stage) -> SharedCache {
 
 /// A map whose writer serves these ids, and knows of no local account.
 pub fn cache_of(stage: &Stage, range: (u32, u32)) -> SharedCache {
-    let empty = stage.path().join("empty");
+    cache_in(stage.path(), range)
+}
+
+/// The same in a folder.
+pub fn cache_in(folder: &Path, range: (u32, u32)) -> SharedCache {
+    let empty = folder.join("empty");
     fs::write(&empty, "").unwrap();
     let settings = Settings {
-        path: stage.path().join("cache.map"),
+        path: folder.join("cache.map"),
         max_size: 8 << 20,
         ranges: vec![range],
         passwd: empty.clone(),

@@ -23,6 +23,8 @@ struct Rule {
     prefix: &'static str,
     /// Symbols that must be there.
     entries: &'static [&'static str],
+    /// The symbol version of each of them, where they have one.
+    version: Option<&'static str>,
 }
 
 const LIBC: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux"];
@@ -48,6 +50,7 @@ const RULES: [Rule; 4] = [
             "_nss_entra_endgrent",
             "_nss_entra_initgroups_dyn",
         ],
+        version: None,
     },
     Rule {
         built_as: "libpam_entra.so",
@@ -64,6 +67,7 @@ const RULES: [Rule; 4] = [
             "pam_sm_close_session",
             "pam_sm_chauthtok",
         ],
+        version: None,
     },
     Rule {
         built_as: "libentra_krb5_plugin.so",
@@ -74,6 +78,7 @@ const RULES: [Rule; 4] = [
         // Two interfaces of libkrb5, with a name of its own each.
         prefix: "",
         entries: &["localauth_entra_initvt", "service_locator"],
+        version: None,
     },
     Rule {
         built_as: "libentra.so",
@@ -81,8 +86,29 @@ const RULES: [Rule; 4] = [
         folder: "common/capi",
         soname: Some("libentra.so.1"),
         needed: &LIBC,
-        prefix: "entra_",
-        entries: &["entra_version"],
+        // What is exported is kept for ever: nothing that is not listed.
+        prefix: "",
+        entries: &[
+            "entra_version",
+            "entra_strerror",
+            "entra_sid_parse",
+            "entra_sid_from_bytes",
+            "entra_sid_length",
+            "entra_sid_format",
+            "entra_sid_to_id",
+            "entra_sids_to_ids",
+            "entra_uid_to_sid",
+            "entra_gid_to_sid",
+            "entra_name_to_sid",
+            "entra_sid_to_name",
+            "entra_user_by_name",
+            "entra_user_by_uid",
+            "entra_group_by_name",
+            "entra_group_by_gid",
+            "entra_groups_of_user",
+            "entra_health",
+        ],
+        version: Some("ENTRA_1"),
     },
 ];
 
@@ -111,6 +137,7 @@ pub fn check() -> Result<Vec<Finding>, String> {
 #[derive(Default)]
 struct Object {
     dynamic: String,
+    /// Names, with `@@VERSION` behind those that have one.
     symbols: BTreeSet<String>,
 }
 
@@ -128,9 +155,12 @@ impl Object {
     }
 }
 
-/// `0000000000030810 T _nss_entra_endpwent`
+/// `0000000000030810 T _nss_entra_endpwent`, `0000000000009a50 T entra_version@@ENTRA_1`. The name of a version itself
+/// (`0000000000000000 A ENTRA_1`) is none.
 fn symbol(line: &str) -> Option<&str> {
-    line.split_whitespace().nth(2)
+    let mut words = line.split_whitespace().skip(1);
+    let kind = words.next()?;
+    words.next().filter(|_| kind != "A")
 }
 
 fn compare(rule: &Rule, object: &Object) -> Vec<Finding> {
@@ -148,13 +178,16 @@ fn compare(rule: &Rule, object: &Object) -> Vec<Finding> {
             ));
         }
     }
+    let named =
+        |entry: &&str| rule.version.map_or_else(|| (*entry).to_owned(), |version| format!("{entry}@@{version}"));
+    let entries: BTreeSet<String> = rule.entries.iter().map(named).collect();
     let is_right =
-        |symbol: &str| rule.entries.contains(&symbol) || (!rule.prefix.is_empty() && symbol.starts_with(rule.prefix));
+        |symbol: &str| entries.contains(symbol) || (!rule.prefix.is_empty() && symbol.starts_with(rule.prefix));
     for symbol in object.symbols.iter().filter(|symbol| !is_right(symbol)) {
-        wrong
-            .push(format!("it exports {symbol}: only {}* are right, others may shadow a host's function", rule.prefix));
+        let what = if rule.prefix.is_empty() { "what is listed here" } else { rule.prefix };
+        wrong.push(format!("it exports {symbol}: only {what} may be, others may shadow a host's function"));
     }
-    for entry in rule.entries.iter().filter(|entry| !object.symbols.contains(**entry)) {
+    for entry in entries.difference(&object.symbols) {
         wrong.push(format!("it does not export {entry}"));
     }
     for flag in ["NOW", "NODELETE"] {
@@ -203,6 +236,21 @@ mod tests {
         let mut object = good();
         object.symbols.remove("_nss_entra_initgroups_dyn");
         assert!(findings(&object)[0].contains("does not export _nss_entra_initgroups_dyn"));
+    }
+
+    #[test]
+    fn a_function_without_its_version_is_found() {
+        let rule = RULES.iter().find(|rule| rule.package == "entra-capi").unwrap();
+        let dynamic = DYNAMIC.replace("libnss_entra.so.2", "libentra.so.1");
+        let lines = rule.entries.iter().map(|name| format!("0000000000009a50 T {name}@@ENTRA_1"));
+        let lines: Vec<String> = lines.chain(["0000000000000000 A ENTRA_1".into()]).collect();
+        let symbols = lines.iter().filter_map(|line| symbol(line)).map(str::to_owned).collect();
+        let mut object = Object { dynamic, symbols };
+        assert!(compare(rule, &object).is_empty());
+        object.symbols = object.symbols.iter().map(|name| name.replace("health@@ENTRA_1", "health")).collect();
+        let findings: Vec<String> = compare(rule, &object).into_iter().map(|finding| finding.what).collect();
+        assert!(findings[0].contains("exports entra_health:"), "{findings:?}");
+        assert!(findings[1].contains("does not export entra_health@@ENTRA_1"), "{findings:?}");
     }
 
     #[test]

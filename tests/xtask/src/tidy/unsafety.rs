@@ -10,6 +10,8 @@ const PLACES: [&str; 34] = [
     "common/wire/src/socket.rs",
     // The shared cache: mapped memory, in the modules and in the daemon.
     "common/wire/src/cache_map/mapping.rs",
+    // AT_SECURE and the process's user; settings that are read once.
+    "common/wire/src/settings.rs",
     "common/core/src/cache/region.rs",
     // MIT libkrb5 and its GSSAPI.
     "common/krb5/src/",
@@ -21,7 +23,6 @@ const PLACES: [&str; 34] = [
     "nss_entra/src/lib.rs",
     "nss_entra/src/buffer.rs",
     "nss_entra/src/initgroups.rs",
-    "nss_entra/src/settings.rs",
     "nss_entra/src/status.rs",
     // PAM: the handle, and who the caller is.
     "pam_entra/src/ffi.rs",

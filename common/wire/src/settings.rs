@@ -1,10 +1,11 @@
-//! Where the socket and the configuration are.
+//! Where a module that answers lookups finds the socket, the shared cache and the configuration. FFI edge: AT_SECURE and
+//! the process's user.
 //!
 //! As installed, unless the caller names other folders (`ENTRA_RUN_DIR`, `ENTRA_CONFIG_DIR`: tests, containers). That
 //! is honoured only where it gains nobody anything: the process did not change its rights when it was started
 //! (AT_SECURE is 0), and the folder belongs to root or to the process's own user, who then must own the daemon too.
 //!
-//! `ENTRA_NSS_OFF` turns the module off for a process. The daemon sets it for itself and its helpers, which must never
+//! `ENTRA_NSS_OFF` turns it off for a process. The daemon sets it for itself and its helpers, which must never
 //! resolve through themselves (the daemon also refuses such peers).
 
 use std::os::unix::fs::MetadataExt;
@@ -12,30 +13,30 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use entra_wire::cache_map::Place;
-use entra_wire::client::Trust;
-use entra_wire::paths;
+use crate::cache_map::Place;
+use crate::client::Trust;
+use crate::paths;
 
 /// Where this process finds the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// The socket of lookups.
-    pub(crate) socket: PathBuf,
+    pub socket: PathBuf,
     /// Whom the daemon must belong to.
-    pub(crate) trust: Trust,
+    pub trust: Trust,
     /// The configuration that grants id ranges.
-    pub(crate) config: PathBuf,
+    pub config: PathBuf,
     /// The shared cache.
-    pub(crate) map: Option<Place>,
+    pub map: Option<Place>,
     /// This process gets no answers.
-    pub(crate) off: bool,
+    pub off: bool,
 }
 
 impl Settings {
     /// The settings of this process, read at its first lookup. No lock, which a fork in the middle of another thread's
     /// call would leave taken.
-    #[allow(unsafe_code)]
-    pub(crate) fn current() -> &'static Self {
+    #[inline]
+    pub fn current() -> &'static Self {
         static KNOWN: AtomicPtr<Settings> = AtomicPtr::new(ptr::null_mut());
         let known = KNOWN.load(Ordering::Acquire);
         if !known.is_null() {
@@ -90,13 +91,11 @@ fn owner_of_folder(folder: &Path) -> Option<u32> {
 }
 
 /// Whether the kernel says that this program runs with rights that its caller lacks (setuid, file capabilities).
-#[allow(unsafe_code)]
 fn started_with_other_rights() -> bool {
     // SAFETY: no pointer is passed.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-#[allow(unsafe_code)]
 fn own_uid() -> u32 {
     // SAFETY: no pointer is passed, and it cannot fail.
     unsafe { libc::geteuid() }

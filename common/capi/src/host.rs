@@ -1,0 +1,78 @@
+//! The shared cache, the daemon's socket and the local files, as this process sees them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use entra_wire::cache_map::{Key, Limits, Mapped, SharedMap, View};
+use entra_wire::client::{self, CallError};
+use entra_wire::codec::Reader;
+use entra_wire::local;
+use entra_wire::local_names::LocalNames;
+use entra_wire::nss::Request;
+use entra_wire::protocol::{MAX_REPLY, Status};
+use entra_wire::ranges::Ranges;
+use entra_wire::settings::Settings;
+
+use crate::status::Failure;
+
+/// Longest wait of one question. The daemon answers within its own `lookup_deadline` (3 s); the rest is for a machine
+/// under load to bring that answer over.
+const PATIENCE: Duration = Duration::from_millis(3500);
+
+static MAP: SharedMap = SharedMap::new();
+
+/// What `look` makes of the shared cache. `None`: there is none that answers.
+pub(crate) fn in_map<T>(look: impl FnOnce(&View<'_, Mapped>, &Limits) -> T) -> Option<T> {
+    let settings = Settings::current();
+    if settings.off {
+        return None;
+    }
+    MAP.read(settings.map.as_ref(), look)
+}
+
+/// What it means that the map has no record by this key: the directory has none, or the daemon has to be asked.
+pub(crate) fn missing<T>(view: &View<'_, Mapped>, key: &Key<'_>) -> Result<Option<T>, Failure> {
+    if view.is_absent(key) && view.is_current() { Err(Failure::NotFound) } else { Ok(None) }
+}
+
+/// Asks the daemon, and gives a reader over the answer's payload in `body`.
+pub(crate) fn ask<'b>(request: &Request<'_>, body: &'b mut Vec<u8>) -> Result<Reader<'b>, Failure> {
+    let settings = Settings::current();
+    if settings.off {
+        return Err(Failure::Unavailable);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let frame = request.encode();
+    let mut call = || {
+        let left = deadline.checked_duration_since(Instant::now()).ok_or(CallError::TimedOut)?;
+        client::call(&settings.socket, settings.trust, &frame, &[], MAX_REPLY, left, body)
+    };
+    match call() {
+        // A daemon that is being replaced closes its connections: the next one answers.
+        Err(CallError::Broken) => call()?,
+        other => other?,
+    }
+    match client::open_reply(body)? {
+        (Status::Ok, payload) => Ok(payload),
+        (status, _) => Err(status.into()),
+    }
+}
+
+/// What an answer of the socket cannot go beyond: read for each one, as for a map they are kept beside it.
+pub(crate) struct Bounds {
+    /// Ids that the configuration grants.
+    pub(crate) ranges: Ranges,
+    /// `/etc/passwd`
+    pub(crate) users: LocalNames,
+    /// `/etc/group`
+    pub(crate) groups: LocalNames,
+}
+
+impl Bounds {
+    /// Reads them. [`Failure::Unavailable`] where a file cannot be read: then nobody can tell who is local.
+    pub(crate) fn read() -> Result<Self, Failure> {
+        let names = |path: &Path| LocalNames::read(path, usize::MAX, |_| true).map_err(|_| Failure::Unavailable);
+        let ranges = Ranges::of_config(&Settings::current().config);
+        Ok(Self { ranges, users: names(local::passwd())?, groups: names(local::group())? })
+    }
+}

@@ -1,0 +1,95 @@
+//! libentra, a fake daemon, and programs in C and Python that use the library as other people's do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::child;
+use crate::directory::Directory;
+use crate::fake_daemon::{FakeDaemon, Reply};
+use crate::folder::Folder;
+use crate::modules;
+
+/// The repository's folder of the library: header, examples, symbol versions.
+pub const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../common/capi");
+const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/c/capi-driver.c");
+
+/// A folder with the library (under its soname), a configuration with one domain, and room for `nss.sock`.
+pub struct Stage {
+    folder: Folder,
+    /// The library.
+    pub library: PathBuf,
+}
+
+impl Stage {
+    /// Lays it out.
+    pub fn new() -> Self {
+        let folder = Folder::new();
+        let library = modules::place_capi(folder.path());
+        std::fs::write(folder.path().join("entra.toml"), "[domains.\"aadds.contoso.com\"]\n").unwrap();
+        Self { folder, library }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts a daemon that knows this directory.
+    pub fn knowing(&self, directory: Directory) -> FakeDaemon {
+        self.answering(move |body| directory.answer(body))
+    }
+
+    /// Starts a daemon that answers as `answer` does.
+    pub fn answering(&self, answer: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> FakeDaemon {
+        FakeDaemon::answering(&self.path().join("nss.sock"), answer)
+    }
+
+    /// `whois.c` of the examples, compiled as strictly as C goes, with these arguments.
+    pub fn whois(&self, arguments: &[&str]) -> Command {
+        let program = self.compiled(&Path::new(SOURCES).join("examples/whois.c"), "-std=c99");
+        self.command(&program, arguments)
+    }
+
+    /// The tests' own program, with these scenes.
+    pub fn driver(&self, scenes: &[&str]) -> Command {
+        let program = self.compiled(Path::new(DRIVER), "-std=c11");
+        self.command(&program, scenes)
+    }
+
+    /// `resolve.py` of the examples.
+    pub fn resolve(&self) -> Command {
+        self.command(Path::new("python3"), &[&format!("{SOURCES}/examples/resolve.py")])
+    }
+
+    /// What a program of [`Stage::driver`] says: its lines.
+    pub fn drive(&self, scenes: &[&str]) -> Vec<String> {
+        child::output(&mut self.driver(scenes)).lines().map(str::to_owned).collect()
+    }
+
+    fn compiled(&self, source: &Path, standard: &str) -> PathBuf {
+        let program = self.path().join(source.file_stem().unwrap());
+        if !program.exists() {
+            let mut compile = Command::new("cc");
+            compile.args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-O1", "-o"]).arg(&program);
+            compile.arg(format!("-I{SOURCES}/include")).arg(source).arg(&self.library).arg("-lpthread");
+            child::output(&mut compile);
+        }
+        program
+    }
+
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env("LD_LIBRARY_PATH", self.path())
+            .env("ENTRA_RUN_DIR", self.path())
+            .env("ENTRA_CONFIG_DIR", self.path());
+        command
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
