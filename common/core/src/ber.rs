@@ -38,28 +38,45 @@ pub(crate) enum Parsed<'a> {
 
 /// Reads one element whose content has at most `most` bytes.
 pub(crate) fn parse(input: &[u8], most: usize) -> Parsed<'_> {
-    let [tag, first, rest @ ..] = input else { return Parsed::Incomplete };
+    match header(input) {
+        Header::Read { length, .. } if length > most => Parsed::Invalid,
+        Header::Read { tag, length, rest } => match rest.split_at_checked(length) {
+            Some((content, rest)) => Parsed::Element(tag, content, rest),
+            None => Parsed::Incomplete,
+        },
+        Header::Incomplete => Parsed::Incomplete,
+        Header::Invalid => Parsed::Invalid,
+    }
+}
+
+/// What an element begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Header<'a> {
+    /// Its tag, the length of its content, and what follows the header.
+    Read { tag: u8, length: usize, rest: &'a [u8] },
+    /// More bytes are needed.
+    Incomplete,
+    /// No BER that LDAP allows.
+    Invalid,
+}
+
+/// Reads tag and length of one element: six bytes at most.
+pub(crate) fn header(input: &[u8]) -> Header<'_> {
     // Tags of more than one byte do not occur in LDAP.
-    if tag & 0x1f == 0x1f {
-        return Parsed::Invalid;
+    if input.first().is_some_and(|tag| tag & 0x1f == 0x1f) {
+        return Header::Invalid;
     }
-    let (length, rest) = if *first < 0x80 {
-        (usize::from(*first), rest)
-    } else {
-        let count = usize::from(first & 0x7f);
-        if count == 0 || count > 4 {
-            return Parsed::Invalid;
-        }
-        let Some((length, rest)) = rest.split_at_checked(count) else { return Parsed::Incomplete };
-        (length.iter().fold(0, |value, byte| value << 8 | usize::from(*byte)), rest)
-    };
-    if length > most {
-        return Parsed::Invalid;
+    let [tag, first, rest @ ..] = input else { return Header::Incomplete };
+    if *first < 0x80 {
+        return Header::Read { tag: *tag, length: usize::from(*first), rest };
     }
-    match rest.split_at_checked(length) {
-        Some((content, rest)) => Parsed::Element(*tag, content, rest),
-        None => Parsed::Incomplete,
+    let count = usize::from(first & 0x7f);
+    if count == 0 || count > 4 {
+        return Header::Invalid;
     }
+    let Some((length, rest)) = rest.split_at_checked(count) else { return Header::Incomplete };
+    let length = length.iter().fold(0, |value, byte| value << 8 | usize::from(*byte));
+    Header::Read { tag: *tag, length, rest }
 }
 
 /// Reads the elements of a constructed one, in turn; ends at the first that is broken.

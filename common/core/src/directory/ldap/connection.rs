@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::entry::Raw;
+use super::messages::Admitting;
 use super::seal::{self, Layer};
 use crate::Error;
 use crate::ber::{self, Parsed};
@@ -96,13 +97,13 @@ impl Connection {
         Self::start(server, |plain| seal::relay(plain, channel)).await
     }
 
-    async fn start<C>(server: Server, carry: impl FnOnce(UnixStream) -> C) -> Result<Self, Error>
+    async fn start<C>(server: Server, carry: impl FnOnce(Admitting<UnixStream>) -> C) -> Result<Self, Error>
     where
         C: Future<Output = std::io::Result<()>> + Send + 'static,
     {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let carried = carry(UnixStream::from_std(ours)?);
+        let carried = carry(Admitting::new(UnixStream::from_std(ours)?));
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///")
             .await

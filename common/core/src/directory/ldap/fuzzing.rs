@@ -9,14 +9,19 @@ use ldap3::asn1::parse_tag;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::entry::{Extras, Raw, ranged};
+use super::messages::Messages;
 use super::{filter, policy, sasl, seal, subtrees, tls};
 use crate::ber;
 
 /// Room in each direction of a connection.
 const ROOM: usize = 1 << 20;
 
-/// A search entry, as ldap3 hands it over: read, sorted, its ranges followed.
+/// A search entry, as ldap3 hands it over: admitted, read, sorted, its ranges followed.
 pub fn entry(bytes: &[u8]) -> bool {
+    let message = ber::element(0x30, &[ber::integer(2, 1), bytes.to_vec()].concat());
+    if Messages::default().admit(&message).is_err() {
+        return false;
+    }
     let Ok((_, tag)) = parse_tag(bytes) else { return false };
     let Some(raw) = Raw::parse(ResultEntry::new(tag)) else { return false };
     let (values, next) = ranged(&raw, "member");

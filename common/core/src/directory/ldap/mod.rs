@@ -1,8 +1,8 @@
 //! The LDAP adapter: Active Directory over sealed GSSAPI, or over TLS with GSSAPI bound to it.
 //!
 //! From the bottom: [`crate::ber`] and [`sasl`] speak on a fresh TCP connection, [`tls`] and [`wire`] protect it, [`seal`] carries
-//! it, [`connection`] searches on it, [`connect`] finds the DC that serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's
-//! questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
+//! it, [`messages`] keeps from ldap3 what would overrun it, [`connection`] searches on it, [`connect`] finds the DC that
+//! serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
 //! [`rights`] and [`root_dse`], and behind it [`policy`]
 //! and [`demands`].
 
@@ -17,6 +17,7 @@ mod find;
 pub mod fuzzing;
 mod link;
 mod members;
+mod messages;
 mod policy;
 mod profile;
 mod rights;

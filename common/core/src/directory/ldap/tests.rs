@@ -43,6 +43,8 @@ enum Answer {
     Entries(Vec<Given>, u32, &'static [u8]),
     /// Bytes that are no LDAP.
     Garbage,
+    /// A message nested deeper than the stack of whoever follows it down.
+    Abyss,
     Silence,
     Close,
 }
@@ -136,6 +138,7 @@ async fn serve(mut wire: DuplexStream, answer: impl Fn(&Asked) -> Answer) {
             let bytes = match answer {
                 Answer::Entries(entries, code, cookie) => write(id, entries, code, cookie),
                 Answer::Garbage => ber::element(0x30, &[2, 1, 1, 0x65, 0]),
+                Answer::Abyss => (0..5000).fold(Vec::new(), |content, _| ber::element(0x30, &content)),
                 Answer::Silence => continue,
                 Answer::Close => return,
             };
@@ -396,7 +399,7 @@ async fn what_is_gone_is_told_apart_from_what_is_empty() {
 
 #[tokio::test]
 async fn a_server_that_talks_nonsense_or_nothing_is_an_outage() {
-    for answer in [|| Answer::Garbage, || Answer::Silence, || Answer::Close] {
+    for answer in [|| Answer::Garbage, || Answer::Abyss, || Answer::Silence, || Answer::Close] {
         let directory = directory(move |_| answer()).await;
         let alice = Key::Sam("alice".into());
         let asked = directory.user(&alice);
