@@ -1,5 +1,7 @@
 //! The command line. The man page and the shell completions are made from it.
 
+mod idmap;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod cloud_trust;
 
 pub use cloud_trust::{CloudName, CloudTrustAction, Configure as CloudTrustConfigure};
+pub use idmap::{IdmapAction, IdmapPlan, Peer};
 
 /// Everything that can stand on the command line.
 #[derive(Debug, Parser)]
@@ -120,6 +123,12 @@ pub enum Verb {
         /// What to do about it
         #[command(subcommand)]
         action: CloudTrustAction,
+    },
+    /// Ids of users and groups: which are given, and how a host keeps those that it has
+    Idmap {
+        /// What to do with them
+        #[command(subcommand)]
+        action: IdmapAction,
     },
     /// The configuration
     Config {

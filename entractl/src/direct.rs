@@ -81,6 +81,29 @@ pub fn acquaint(verb: &str) -> Result<Vec<(Domain, DomainInfo)>, Failure> {
     })
 }
 
+/// Every user and every group of the configured domains, by a configuration that need not be the host's, over an empty
+/// record of slices.
+///
+/// # Errors
+/// As [`ask`].
+pub fn everybody(verb: &str, config: Config) -> Result<(Vec<AccountRef>, Vec<AccountRef>), Failure> {
+    need_root(verb)?;
+    let name = format!("/run/entractl-direct.{}", std::process::id());
+    let folder =
+        PrivateFolder::make(Path::new(&name)).map_err(|error| Failure::no(verb, format!("{name}: {error}")))?;
+    let paths = Paths { slices: folder.file("no-slices"), ..Paths::installed() };
+    block_on(verb, async {
+        let listed = async {
+            let lookup = wire(config, &paths, &folder)?;
+            for domain in lookup.domains() {
+                lookup.learn(domain).await?;
+            }
+            Ok((all_users(&lookup).await?, all_groups(&lookup).await?))
+        };
+        listed.await.map_err(|error| explain(verb, &error))
+    })
+}
+
 async fn answer(lookup: &Arc<Lookup>, request: Request) -> Result<Reply, Error> {
     // An id is a domain's only once the domain's SID is known.
     let mut unmet = None;

@@ -1,6 +1,6 @@
 //! `/etc/entra/entra.toml`: putting a domain in and taking it out, everything else kept as it stands.
 
-use toml_edit::{Array, DocumentMut, Item, Table, TomlError, value};
+use toml_edit::{Array, DocumentMut, Item, Table, TomlError, Value, value};
 
 /// What join writes for a domain.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,33 @@ pub fn remove_domain(text: &str, name: &str) -> Result<String, TomlError> {
     Ok(document.to_string())
 }
 
+/// Sets the options of a domain's ids, and takes those out that are `None`. A domain that is not there yet is put in where
+/// there is something to set; join then keeps these keys.
+///
+/// # Errors
+/// When the text is no TOML.
+pub fn set_ids(text: &str, name: &str, options: &[(&str, Option<Value>)]) -> Result<String, TomlError> {
+    let mut document: DocumentMut = text.parse()?;
+    let known = document.get("domains").and_then(|domains| domains.get(name)).is_some();
+    if !known && options.iter().all(|(_, option)| option.is_none()) {
+        return Ok(text.to_owned());
+    }
+    let domains = document.entry("domains").or_insert_with(|| implicit(Table::new()));
+    let domain = domains
+        .as_table_like_mut()
+        .map(|domains| domains.entry(name).or_insert_with(|| Item::Table(Table::new())))
+        .and_then(Item::as_table_like_mut);
+    if let Some(domain) = domain {
+        for (key, option) in options {
+            match option {
+                Some(option) => set(domain, key, Item::Value(option.clone())),
+                None => drop(domain.remove(key)),
+            }
+        }
+    }
+    Ok(document.to_string())
+}
+
 /// Changes a value in place, so that comments beside it stay.
 fn set(table: &mut dyn toml_edit::TableLike, key: &str, mut new: Item) {
     if let (Some(old), Some(new)) = (table.get(key).and_then(Item::as_value), new.as_value_mut()) {
@@ -132,6 +159,28 @@ mod tests {
              [domains.\"aadds.contoso.com\".access]\ndefault = \"deny\"\npermit = [\"Linux Admins\", \"ops\"]\n"
         );
         assert_eq!(remove_domain(&text, NEW.name).unwrap(), "");
+    }
+
+    #[test]
+    fn ids_are_set_beside_what_stands_there() {
+        let keys = |mapping: Option<&str>, slice: Option<i64>| {
+            [("id_mapping", mapping.map(Value::from)), ("id_slice", slice.map(Value::from))]
+        };
+        let before = "# ours\n[domains.\"a.example\"] # home\nshell = \"/bin/sh\"\nid_mapping = \"rid\" # why\n";
+        let text = set_ids(before, "a.example", &keys(Some("sssd"), Some(7))).unwrap();
+        assert_eq!(
+            text,
+            "# ours\n[domains.\"a.example\"] # home\nshell = \"/bin/sh\"\nid_mapping = \"sssd\" # why\nid_slice = 7\n"
+        );
+        let text = set_ids(&text, "a.example", &keys(None, None)).unwrap();
+        assert_eq!(text, "# ours\n[domains.\"a.example\"] # home\nshell = \"/bin/sh\"\n");
+        assert_eq!(set_ids("", "b.example", &keys(None, None)).unwrap(), "");
+        let text = set_ids("", "b.example", &keys(None, Some(0))).unwrap();
+        assert_eq!(text, "[domains.\"b.example\"]\nid_slice = 0\n");
+        assert_eq!(
+            add_domain(&text, NewDomain { name: "b.example", ..NEW }).unwrap(),
+            text + "preset = \"entra-ds\"\n"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod config;
 mod dns;
 mod explain;
 mod group;
+mod idmap;
 mod join;
 mod keytab;
 mod leave;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Keytab { action } => keytab::run(action, output),
         Verb::Samba { action } => samba::run(action, &cli.socket, output),
         Verb::CloudTrust { action } => cloud_trust::run(action, output),
+        Verb::Idmap { action } => idmap::run(action, &cli.socket),
         Verb::Config { action } => config::run(action, &cli.socket),
     }
 }

@@ -10,6 +10,7 @@
 
 mod assign;
 mod murmur;
+mod peer;
 mod rid;
 mod sssd;
 mod table;
@@ -21,6 +22,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use entra_wire::guard::ID_FLOOR;
 
+pub use peer::{Choice, Scheme, natural_slice};
 pub use sssd::SLICE_SIZE;
 
 use crate::Error;

@@ -9,7 +9,7 @@ pub const SLICE_SIZE: u32 = 200_000;
 /// Further slices of a domain that are tried when an id is to become a SID: SSSD's `ldap_idmap_helper_table_size`.
 pub(super) const HELPERS: u32 = 10;
 /// Seed of SSSD's hash (`src/lib/idmap/sss_idmap.c`).
-const SEED: u32 = 0xdead_beef;
+pub(super) const SEED: u32 = 0xdead_beef;
 
 /// How many slices a range holds; a rest at its end is not used.
 pub(super) fn slices(range: (u32, u32)) -> u32 {

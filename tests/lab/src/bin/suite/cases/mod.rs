@@ -8,6 +8,7 @@ mod failover;
 mod faults;
 mod filters;
 mod groups;
+mod idmap;
 mod input;
 mod join;
 mod join_undo;
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Case> {
         faults::CASES,
         names::CASES,
         parity::CASES,
+        idmap::CASES,
         groups::CASES,
         login::CASES,
         proof::CASES,
