@@ -1,16 +1,15 @@
 //! The command line. The man page and the shell completions are made from it.
 
-mod idmap;
-
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod cloud_trust;
+mod idmap;
 
 pub use cloud_trust::{CloudName, CloudTrustAction, Configure as CloudTrustConfigure};
-pub use idmap::{IdmapAction, IdmapPlan, Peer};
+pub use idmap::{IdmapAction, IdmapChown, IdmapPlan, Peer};
 
 /// Everything that can stand on the command line.
 #[derive(Debug, Parser)]

@@ -16,13 +16,33 @@ pub enum IdmapAction {
         #[arg(value_name = "NAME|SID")]
         account: Option<String>,
     },
-    /// Say what the ids of files would become after SSSD, winbind or TrueNAS, and how they stay (root only)
+    /// Say what the ids of files would become after SSSD, winbind or TrueNAS, and how they stay (root only, but for --offline)
     ///
     /// Reads the settings of the program that gives this host its ids now, compares its ids of the directory's users and
     /// groups with those that the defaults would give and with those of the best lines for entra.toml, and prints these
     /// lines. Works before the join and after it. Nothing is written without --apply. Exit status 1 where ids would
     /// change even so.
     Plan(IdmapPlan),
+    /// Have the owners of files follow ids that move (root only)
+    ///
+    /// Lists the files whose owner, group or POSIX access list names an id that moves by a plan that `idmap plan --save`
+    /// wrote; with --apply changes them. Symbolic links are not followed and other file systems not entered. A change
+    /// that was interrupted goes on when it is run again, and maps no file twice.
+    Chown(IdmapChown),
+}
+
+/// `idmap chown`
+#[derive(Debug, Args)]
+pub struct IdmapChown {
+    /// Folder that `idmap plan --save` wrote; the journal is kept there
+    #[arg(long, value_name = "DIR")]
+    pub plan: PathBuf,
+    /// Folders whose files follow
+    #[arg(required = true, value_name = "TREE")]
+    pub trees: Vec<PathBuf>,
+    /// Change them
+    #[arg(long)]
+    pub apply: bool,
 }
 
 /// `idmap plan`

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use entra_wire::guard::ID_FLOOR;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -114,6 +115,25 @@ impl Moves {
         moves.uids.retain(|today, then| today != then);
         moves.gids.retain(|today, then| today != then);
         moves
+    }
+
+    /// Reads what [`Moves::save`] wrote.
+    ///
+    /// # Errors
+    /// Where it is not there, or would give files to root or nobody.
+    pub fn read(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join(MOVES);
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::no("idmap chown", format!("{}: {error}", path.display()))
+                .remedy("`entractl idmap plan --from PROGRAM --to-config --save DIR` writes one")
+        };
+        let text = std::fs::read(&path).map_err(|error| failed(&error))?;
+        let moves: Self = serde_json::from_slice(&text).map_err(|error| failed(&error))?;
+        let wrong = |id: &u32| *id < ID_FLOOR || *id == u32::MAX;
+        match moves.uids.values().chain(moves.gids.values()).find(|id| wrong(id)) {
+            Some(id) => Err(failed(&format!("no file is given to the id {id}"))),
+            None => Ok(moves),
+        }
     }
 
     /// Writes them into a folder, which is made where it is not there.

@@ -1,7 +1,9 @@
-//! `idmap`: which ids users and groups have here, and how a host keeps those that another program gave them.
+//! `idmap`: which ids users and groups have here, how a host keeps those that another program gave them, and
+//! how files follow those that move.
 
 mod accounts;
 mod autorid;
+mod chown;
 mod compare;
 mod peer;
 mod plan;
@@ -21,5 +23,6 @@ pub(super) fn run(action: &IdmapAction, socket: &Path) -> Result<Answer, Failure
     match action {
         IdmapAction::Show { account } => show::run(account.as_deref(), socket),
         IdmapAction::Plan(options) => plan::run(options),
+        IdmapAction::Chown(options) => chown::run(options),
     }
 }

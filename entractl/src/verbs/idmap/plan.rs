@@ -23,7 +23,10 @@ const DEFAULTS: Choice = Choice { mapping: IdMapping::Sssd, range: None, slice: 
 
 /// Plans, and writes the lines where that is asked for.
 pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
-    need_root(VERB)?;
+    let offline = options.offline || options.root != Path::new("/");
+    if !offline {
+        need_root(VERB)?;
+    }
     let paths = Paths::below(&options.root);
     let Found { file, domain, settings, mut notes } = read(options)?;
     let name = options.domain.as_ref().map(|name| name.to_lowercase()).or(domain).ok_or_else(|| {
@@ -32,7 +35,6 @@ pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
     let own = configured(&paths, &name)?;
     let given = options.domain_sid.as_deref().map(str::parse::<Sid>).transpose();
     let given = given.map_err(|error| Failure::new(Exit::Usage, VERB, error.to_string()))?;
-    let offline = options.offline || options.root != Path::new("/");
     let mut everybody = if offline {
         Vec::new()
     } else {
@@ -347,15 +349,8 @@ mod tests {
         }
     }
 
-    fn skipped() -> bool {
-        crate::host::effective_uid() != 0
-    }
-
     #[test]
     fn nothing_changes_after_sssd_as_it_comes() {
-        if skipped() {
-            return;
-        }
         let host = Host::with(&[("etc/sssd/sssd.conf", SSSD)]);
         let answer = host.plan(Peer::Sssd, true).unwrap();
         assert_eq!(answer.exit, Exit::Done);
@@ -367,9 +362,6 @@ mod tests {
 
     #[test]
     fn a_snippet_that_moves_the_slice_is_kept() {
-        if skipped() {
-            return;
-        }
         let snippet = format!("[domain/aadds.contoso.com]\nldap_idmap_default_domain_sid = {AADDS}\n");
         let toml = "# ours\n[domains.\"aadds.contoso.com\"]\nshell = \"/bin/zsh\" # nice\n";
         let host = Host::with(&[
@@ -388,9 +380,6 @@ mod tests {
 
     #[test]
     fn winbind_and_truenas_keep_their_ranges() {
-        if skipped() {
-            return;
-        }
         let smb = "[global]\nworkgroup = AADDS\nrealm = AADDS.CONTOSO.COM\nidmap config AADDS : backend = rid\n\
                    idmap config AADDS : range = 100000001-200000000\n";
         for (from, path) in [(Peer::Winbind, "etc/samba/smb.conf"), (Peer::Truenas, "etc/smb4.conf")] {
@@ -404,9 +393,6 @@ mod tests {
 
     #[test]
     fn autorid_with_one_range_is_kept_and_with_two_is_told() {
-        if skipped() {
-            return;
-        }
         let smb = "[global]\nworkgroup = AADDS\nrealm = AADDS.CONTOSO.COM\nidmap config * : backend = autorid\n\
                    idmap config * : range = 1000000-1999999\n";
         let entry = |key: &str, number: u32| format!("key(9) = \"{key}\\00\"\ndata(4) = \"\\0{number}\\00\\00\\00\"\n");
@@ -435,9 +421,6 @@ mod tests {
 
     #[test]
     fn ids_that_were_given_away_are_not_changed() {
-        if skipped() {
-            return;
-        }
         let toml = "[domains.\"aadds.contoso.com\"]\n";
         let smb = "[global]\nworkgroup = AADDS\nrealm = AADDS.CONTOSO.COM\nidmap config AADDS : backend = rid\n\
                    idmap config AADDS : range = 10000-999999\n";

@@ -1,5 +1,7 @@
 //! Ids kept from SSSD: what the plan says on a host that runs it, and whose files they are afterwards.
 
+use std::time::Duration;
+
 use entra_lab::Node;
 
 use crate::Case;
@@ -14,6 +16,8 @@ pub const CASES: &[Case] = &[
 
 /// Where the command stands for a while on the reference, which has none of our packages.
 const GUEST: &str = "/usr/local/sbin/entractl";
+/// Longest wait for a plan: SSSD asks the directory for each of 5,400 accounts.
+const PLAN: Duration = Duration::from_secs(400);
 /// Makes the files of `number uid gid` lines on standard input.
 const MAKE: &str = "import os, sys
 os.makedirs('/srv/moved')
@@ -54,7 +58,8 @@ fn from_sssd(world: &World) -> Verdict {
 }
 
 fn plan_of(reference: &Node) -> Verdict {
-    let plan = reference.run(&[GUEST, "idmap", "plan", "--from", "sssd", "--json"])?;
+    let words = [GUEST, "idmap", "plan", "--from", "sssd", "--json"];
+    let plan = reference.run_with(&words, None, PLAN)?;
     check::status("the plan", &plan, 0)?;
     let json: serde_json::Value = serde_json::from_str(&plan.stdout).map_err(|error| error.to_string())?;
     check::equal("lines for entra.toml", &json["lines"], &serde_json::json!([]))?;
