@@ -417,3 +417,27 @@ fn without_a_map_the_daemon_works_on() {
     cache.tick(now(120));
     assert!(cache.usage().is_none());
 }
+
+#[test]
+fn a_map_that_was_removed_or_replaced_is_at_its_place_again_a_tick_later_with_what_it_held() {
+    let host = Host::new();
+    let cache = host.start(SIZE);
+    publish(&cache, 1);
+    let spoil: [fn(&Path); 2] = [
+        |map| fs::remove_file(map).unwrap(),
+        |map| {
+            fs::write(map.with_extension("other"), "garbage").unwrap();
+            fs::rename(map.with_extension("other"), map).unwrap();
+        },
+    ];
+    for spoil in spoil {
+        spoil(&host.map());
+        let fresh = SharedMap::new();
+        fresh.refresh(&host.place());
+        assert_eq!(find(&fresh, 1), None);
+        cache.tick(now(1));
+        let fresh = SharedMap::new();
+        fresh.refresh(&host.place());
+        assert_eq!(find(&fresh, 1), Some(300_001));
+    }
+}

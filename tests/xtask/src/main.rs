@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod chaos;
 mod demo;
 mod fuzz;
 mod gate;
@@ -36,6 +37,8 @@ enum Command {
     Lab(lab::Options),
     /// Measure beside SSSD and winbind, and write docs/benchmarks.md (needs root)
     Bench(bench::Options),
+    /// Make faults in the lab under a load, and write docs/reliability.md (needs root)
+    Chaos(chaos::Options),
     /// Build packages into target/packages
     Package(package::Options),
     /// Count the instructions of warm lookups, and compare
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Lab(options) => lab::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Chaos(options) => chaos::run(&options),
         Command::Package(options) => package::run(&options),
         Command::Gate => gate::run(),
         Command::Fuzz(options) => fuzz::run(&options),

@@ -112,8 +112,8 @@ impl SharedCache {
         cache
     }
 
-    /// Tells the readers what time it is. Call it every second: it also looks whether the local files changed, and gives
-    /// the memory of superseded maps back.
+    /// Tells the readers what time it is. Call it every second: it also looks whether the local files changed and whether
+    /// the map is still at its place, and gives the memory of superseded maps back.
     pub fn tick(&self, now: Now) {
         let mut state = self.lock();
         state.now = now;
@@ -132,6 +132,11 @@ impl SharedCache {
         state.punch_old();
         if state.log.is_none() && now.tick >= state.not_before {
             self.replace(&mut state, FIRST_SIZE.min(self.settings.max_size), None);
+        }
+        let lost = state.log.as_ref().filter(|log| !log.memory().stands_at(&self.settings.path));
+        if let Some(size) = lost.map(|log| log.memory().size()).filter(|_| now.tick >= state.not_before) {
+            // Somebody removed it, or put something else there: new processes would never find an answer.
+            self.replace(&mut state, size, Some(u32::MAX));
         }
         if now.tick >= state.survey {
             state.survey = now.tick.saturating_add(SURVEY);

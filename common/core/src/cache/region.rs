@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Error, Result};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
@@ -47,6 +47,15 @@ impl Region {
                 let _ = fs::remove_file(path);
                 Err(error)
             }
+        }
+    }
+
+    /// Whether the file still stands at `path`, where readers look for it. True where that cannot be found out.
+    pub(super) fn stands_at(&self, path: &Path) -> bool {
+        match (self.file.metadata(), fs::symlink_metadata(path)) {
+            (Ok(own), Ok(there)) => (own.dev(), own.ino()) == (there.dev(), there.ino()),
+            (Ok(_), Err(error)) => error.kind() != std::io::ErrorKind::NotFound,
+            (Err(_), _) => true,
         }
     }
 

@@ -22,6 +22,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("entractl", &["entra-wire", "entra-core", "entra-krb5"]),
     ("entra-lab", &[]),
     ("entra-bench", &["entra-lab"]),
+    ("entra-chaos", &["entra-lab"]),
     ("entra-plugin-tests", &["entra-wire"]),
     ("entra-fuzz", &["entra-wire", "entra-core", "entra-krb5", "entrad", "entractl", "entra-fuzz-nss"]),
     ("entra-fuzz-nss", &["entra-wire"]),

@@ -56,13 +56,16 @@ fn login(service: &str, name: &str, password: &str, kind: Kind) -> Answer {
         Err(error) => return Answer::Wrong(format!("pamtester: {error}")),
     };
     let result = text.lines().rev().find_map(|line| line.split("pamtester: ").nth(1)).unwrap_or("nothing");
-    // pam_strerror's words: success, PAM_AUTH_ERR, PAM_MAXTRIES, PAM_AUTHINFO_UNAVAIL.
+    // pam_strerror's words: success, PAM_AUTH_ERR, PAM_MAXTRIES; PAM_AUTHINFO_UNAVAIL and, where a part of ours broke,
+    // PAM_SYSTEM_ERR.
     match (kind, result) {
         (Kind::Login, "successfully authenticated")
         | (Kind::Guess, "Authentication failure" | "Have exhausted maximum number of retries for service") => {
             Answer::Right
         }
-        (_, "Authentication service cannot retrieve authentication info") => Answer::Unavailable(result.into()),
+        (_, "Authentication service cannot retrieve authentication info" | "System error") => {
+            Answer::Unavailable(result.into())
+        }
         _ => Answer::Wrong(format!("{result:?} in {text:?}")),
     }
 }

@@ -19,7 +19,8 @@ lookups through glibc of users that are cached (by name, by uid, with groups, in
 new ones), of users that nobody has asked for yet, and of users and uids that do not exist; logins through PAM with right \
 and with wrong passwords. Every answer is compared with what the directory's own database holds.
 
-- *Unavailable* is the honest \"I do not know now\" (NSS: UNAVAIL, PAM: PAM_AUTHINFO_UNAVAIL). Each fault says which \
+- *Unavailable* is the honest \"I do not know now\" (NSS: UNAVAIL, PAM: PAM_AUTHINFO_UNAVAIL, or \
+  PAM_SYSTEM_ERR where a part of entrad itself broke). Each fault says which \
   kinds of requests may be answered so; a row in which another one is does not hold.
 - *Wrong*: \"not found\" for a user who exists, anything found for one who does not, another uid, gid, name or list of \
   groups, a login with a wrong password, a refusal of the right one.

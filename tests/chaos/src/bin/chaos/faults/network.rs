@@ -104,7 +104,7 @@ pub const FAULTS: &[Fault] = &[
             Ok(format!("{first}; {}", dead(stage, &stage.dc2)?))
         },
         end: |stage| {
-            let nodes = vec!["dc2".into()];
+            let nodes = vec!["dc".into()];
             entra_lab::Lab::up(&entra_lab::Options { name: stage.lab.name().into(), nodes })?;
             Ok(())
         },
@@ -115,7 +115,7 @@ pub const FAULTS: &[Fault] = &[
 /// As a machine that loses its power: no process of it says goodbye to anybody but the kernel.
 fn kill_samba(node: &Node) -> Result<(), String> {
     // The node's own PID namespace: nothing else is reached.
-    let script = "for step in 1 2 3; do pkill -9 -x samba; pkill -9 'samba|smbd|winbindd|limiting'; sleep 0.1; done; \
+    let script = "for step in 1 2 3; do pkill -9 'samba|smbd|winbindd'; sleep 0.1; done; \
                   rm -f /run/lab/samba.pid /run/lab/limiting-proxy.pid; ! pgrep 'samba|smbd' >/dev/null";
     Ok(node.sh(script, &[])?.text().map(drop)?)
 }
