@@ -7,6 +7,9 @@ use entra_lab::Node;
 use super::{DIRECTORY_AWAY, Fault, PLAIN, shown};
 use crate::stage::Stage;
 
+/// The kernel may lack netem.
+const FAR_AWAY: &str = include_str!("../../../../data/far-away.py");
+
 pub const FAULTS: &[Fault] = &[
     Fault {
         key: "dc-killed",
@@ -66,27 +69,37 @@ pub const FAULTS: &[Fault] = &[
         ..PLAIN
     },
     Fault {
-        key: "loss",
-        title: "10 % of all packets lost, both ways, of both DCs",
-        lasts: Duration::from_secs(12),
+        key: "far-away",
+        title: "300 ms from question to answer and 10 % of all packets lost, both DCs",
+        lasts: Duration::from_secs(15),
         may_fail: DIRECTORY_AWAY,
         make: |stage| {
             for node in [&stage.dc, &stage.dc2] {
-                for (chain, side) in [("OUTPUT", "-d"), ("INPUT", "-s")] {
-                    let random = ["-m", "statistic", "--mode", "random", "--probability", "0.1", "-j", "DROP"];
-                    filter(node, &[&["-A", chain, side, "10.53.0.20"], &random[..]].concat())?;
-                }
+                node.sh("rm -f /var/log/lab-far-away.log", &[])?.text()?;
+                node.start("far-away", &["python3", "-u", "-c", FAR_AWAY, "0.15", "0.1"])?;
+                // Without anybody who listens the queue loses everything.
+                std::thread::sleep(Duration::from_millis(500));
+                filter(node, &["-A", "OUTPUT", "-d", "10.53.0.20", "-j", "NFQUEUE", "--queue-num", "7"])?;
+                filter(node, &["-A", "INPUT", "-s", "10.53.0.20", "-j", "NFQUEUE", "--queue-num", "7"])?;
             }
             Ok(None)
         },
         proof: |stage| {
-            let mut lost = 0;
+            let (mut delayed, mut lost) = (0, 0);
             for node in [&stage.dc, &stage.dc2] {
-                lost += dropped(node, "OUTPUT")? + dropped(node, "INPUT")?;
+                let log = node.log("far-away")?;
+                let last = log.lines().last().and_then(|line| line.split_once(' '));
+                let (more, gone) = last.ok_or_else(|| format!("{} delayed nothing: {log}", node.name()))?;
+                delayed += more.parse::<u64>().map_err(|_| log.clone())?;
+                lost += gone.parse::<u64>().map_err(|_| log.clone())?;
             }
-            shown(lost > 0, format!("{lost} packets dropped"))
+            shown(delayed > 0 && lost > 0, format!("{delayed} packets held for 150 ms, {lost} lost"))
         },
-        end: open,
+        end: |stage| {
+            open(stage)?;
+            stage.dc.stop("far-away")?;
+            Ok(stage.dc2.stop("far-away")?)
+        },
         ..PLAIN
     },
     Fault {
