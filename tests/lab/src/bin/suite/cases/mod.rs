@@ -2,6 +2,7 @@
 
 mod adapter;
 mod ask;
+mod capture;
 mod crowd;
 mod enrol;
 mod failover;
@@ -9,6 +10,7 @@ mod faults;
 mod filters;
 mod groups;
 mod idmap;
+mod impostor;
 mod input;
 mod join;
 mod join_undo;
@@ -32,6 +34,7 @@ mod rules;
 mod samba;
 mod sessions;
 mod shield;
+mod shield_profiles;
 mod single_sign_on;
 mod ssh_keys;
 mod states;
@@ -88,6 +91,9 @@ pub fn all() -> Vec<Case> {
         rotation::CASES,
         states::CASES,
         shield::CASES,
+        shield_profiles::CASES,
+        capture::CASES,
+        impostor::CASES,
     ]
     .concat()
 }

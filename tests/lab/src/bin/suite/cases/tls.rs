@@ -18,9 +18,9 @@ pub const CASES: &[Case] = &[
 
 const MODES: [&str; 2] = ["ldaps", "starttls"];
 /// Where the lab's authority lies on a client.
-const CA: &str = "/etc/entra/lab-ca.pem";
+pub(super) const CA: &str = "/etc/entra/lab-ca.pem";
 /// Lets Samba 4.17 take Kerberos inside TLS, as AD does: its default takes sealing or nothing.
-const INSIDE: &str = "ldap server require strong auth=allow_sasl_over_tls";
+pub(super) const INSIDE: &str = "ldap server require strong auth=allow_sasl_over_tls";
 
 /// A server whose TLS is wrong: its certificate, the one version that it speaks, and parts of the sentence.
 const WRONG: [(&str, &str, [&str; 2]); 4] = [
@@ -211,7 +211,7 @@ fn named(node: &Node, what: &str, [cause, remedy]: [&str; 2]) -> Verdict {
 }
 
 /// Runs `work` on a freshly joined client, without its daemon, while Samba runs with these options.
-fn with_samba(world: &World, options: &[&str], work: impl FnOnce(&Node) -> Verdict) -> Verdict {
+pub(super) fn with_samba(world: &World, options: &[&str], work: impl FnOnce(&Node) -> Verdict) -> Verdict {
     let node = world.freshly_joined()?;
     product::stop_daemon(&node)?;
     trust(world, &node)?;
@@ -229,7 +229,7 @@ fn trust(world: &World, node: &Node) -> Verdict {
 }
 
 /// Writes how LDAP is protected into the configuration that the join left.
-fn configure(node: &Node, mode: &str, ca: Option<&str>, server: Option<&str>) -> Verdict {
+pub(super) fn configure(node: &Node, mode: &str, ca: Option<&str>, server: Option<&str>) -> Verdict {
     let ca = ca.map(|ca| format!("tls_ca = \"{ca}\"\n"));
     let servers = server.map(|server| format!("servers = [\"{server}\"]\n"));
     let lines = [Some(format!("ldap_security = \"{mode}\"\n")), ca, servers].into_iter().flatten().collect::<String>();

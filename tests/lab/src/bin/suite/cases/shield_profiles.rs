@@ -1,0 +1,39 @@
+//! The daemon's profiles for AppArmor and SELinux: they are read by the tools that a host has. No kernel of the lab
+//! enforces either.
+
+use crate::Case;
+use crate::check::{self, Verdict};
+use crate::world::World;
+
+pub const CASES: &[Case] = &[
+    ("shield: AppArmor reads the daemon's profile, which refuses nothing yet", apparmor),
+    ("shield: the SELinux module compiles, and refuses nothing yet", selinux),
+];
+
+fn apparmor(world: &World) -> Verdict {
+    let node = world.installed()?;
+    node.apt_install(&["apparmor"])?;
+    let path = "/etc/apparmor.d/usr.sbin.entrad";
+    let parse = |path: &str| node.run(&["apparmor_parser", "--skip-kernel-load", "--skip-cache", "--quiet", path]);
+    check::status("apparmor_parser", &parse(path)?, 0)?;
+    // Both of them, and each in complain mode.
+    let names = check::text("names", node.run(&["apparmor_parser", "--names", path])?)?;
+    check::equal("profiles", &names.lines().collect::<Vec<_>>(), &vec!["entrad", "entrad//helper"])?;
+    let text = node.read_file(path)?;
+    let profiles: Vec<&str> = text.lines().filter(|line| line.trim_start().starts_with("profile ")).collect();
+    check::that(profiles.iter().all(|line| line.contains("complain")), || format!("enforced: {profiles:?}"))?;
+    // A host's own rules are read with it.
+    node.put_file("/etc/apparmor.d/local/usr.sbin.entrad", "no rule\n", 0o644)?;
+    check::that(!parse(path)?.ok(), || "apparmor_parser does not read what is local".into())
+}
+
+fn selinux(world: &World) -> Verdict {
+    let node = world.installed()?;
+    node.apt_install(&["selinux-policy-dev"])?;
+    let build = "cp -r /usr/share/doc/entrad/selinux /tmp/selinux && cd /tmp/selinux && \
+                 make -f /usr/share/selinux/devel/Makefile entrad.pp";
+    check::status("the module", &node.sh(build, &[])?, 0)?;
+    check::that(node.outside_path("/tmp/selinux/entrad.pp").exists(), || "no module was made".into())?;
+    let text = node.read_file("/tmp/selinux/entrad.te")?;
+    check::that(text.lines().any(|line| line == "permissive entrad_t;"), || "the module enforces".into())
+}
