@@ -85,7 +85,7 @@ fn control(node: &Node) -> Verdict {
         node.must(&["bash", "-c", "printf %s \"$1\" >/dev/udp/$2/9", "bash", word, dc::ADDRESS])?;
     }
     let weak = "[libdefaults]\nallow_weak_crypto = true\ndefault_tkt_enctypes = rc4-hmac\npermitted_enctypes = rc4-hmac\n\
-                [realms]\nAADDS.CONTOSO.COM = { kdc = ADDRESS }\n";
+                [realms]\nAADDS.CONTOSO.COM = {\n  kdc = ADDRESS\n}\n";
     node.put_file("/run/weak.conf", weak.replace("ADDRESS", dc::ADDRESS), 0o644)?;
     node.sh("KRB5_CONFIG=/run/weak.conf kinit nobody-at-all@AADDS.CONTOSO.COM </dev/null", &[])?;
     Ok(())
