@@ -111,12 +111,14 @@ pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
     let shown = if kept.keeps_all() { &defaults } else { &kept };
     text.extend(shown.first.iter().map(|line| format!("  {}", printable(line))));
     text.extend(notes.iter().map(|note| format!("note: {}", printable(note))));
-    text.push(String::new());
-    if lines.is_empty() {
-        text.push("entra.toml needs no line for ids: the defaults give the same ones".into());
-    } else {
-        text.push(format!("[domains.\"{}\"]", plan.name));
-        text.extend(lines.iter().cloned());
+    if !options.to_config {
+        text.push(String::new());
+        if lines.is_empty() {
+            text.push("entra.toml needs no line for ids: the defaults give the same ones".into());
+        } else {
+            text.push(format!("[domains.\"{}\"]", plan.name));
+            text.extend(lines.iter().cloned());
+        }
     }
     if let Some(written) = &written {
         text.push(String::new());

@@ -29,6 +29,8 @@ pub(super) struct Seen {
     fd: OwnedFd,
     /// Major and minor number of its file system.
     pub device: (u32, u32),
+    /// Mount, where the kernel tells (5.8): an overlay shows its files with devices of other file systems.
+    pub mount: Option<u64>,
     /// Inode.
     pub inode: u64,
     /// Birth, in seconds and nanoseconds; 0 where nobody knows.
@@ -64,11 +66,12 @@ impl Seen {
     /// # Errors
     /// When the kernel refuses.
     pub fn of(fd: OwnedFd) -> Result<Self, Errno> {
-        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
         let stat = statx(&fd, "", AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW, wanted)?;
         let known = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
         Ok(Self {
             device: (stat.stx_dev_major, stat.stx_dev_minor),
+            mount: (stat.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(stat.stx_mnt_id),
             inode: stat.stx_ino,
             born: if known { (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec) } else { (0, 0) },
             links: stat.stx_nlink,

@@ -33,11 +33,11 @@ pub(super) fn all(
                 continue;
             }
         };
-        let device = seen.device;
+        let (device, mount) = (seen.device, seen.mount);
         // Trees of one file system share their inodes.
         let number = devices.iter().position(|known| *known == device).unwrap_or(devices.len());
         devices.push(device);
-        below(tree.clone(), seen, &mut Walk { number, device, linked: &mut linked, visit, miss })?;
+        below(tree.clone(), seen, &mut Walk { number, device, mount, linked: &mut linked, visit, miss })?;
     }
     Ok(())
 }
@@ -45,9 +45,17 @@ pub(super) fn all(
 struct Walk<'a> {
     number: usize,
     device: (u32, u32),
-    linked: &'a mut HashSet<(usize, u64)>,
+    mount: Option<u64>,
+    linked: &'a mut HashSet<((u32, u32), u64)>,
     visit: &'a mut dyn FnMut(Key, &Path, Seen) -> Result<(), String>,
     miss: &'a mut dyn FnMut(Missed),
+}
+
+impl Walk<'_> {
+    /// Whether a file is of another file system than its tree.
+    fn leaves(&self, seen: &Seen) -> bool {
+        if self.mount.is_some() { seen.mount != self.mount } else { seen.device != self.device }
+    }
 }
 
 /// One file, and what is below it. A folder is visited after what it holds.
@@ -57,10 +65,10 @@ fn below(top: PathBuf, seen: Seen, walk: &mut Walk<'_>) -> Result<(), String> {
     let mut next = Some((top, seen));
     loop {
         if let Some((path, seen)) = next.take() {
-            if seen.device != walk.device {
+            if walk.leaves(&seen) {
                 (walk.miss)(Missed(path, "another file system: name it too, if its files are to change".into()));
             } else if (seen.links > 1 || seen.kind == FileType::Directory)
-                && !walk.linked.insert((walk.number, seen.inode))
+                && !walk.linked.insert((seen.device, seen.inode))
             {
                 // Another name of a file that was visited, or a tree inside of another one.
             } else if seen.kind == FileType::Directory {
