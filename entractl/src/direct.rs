@@ -234,7 +234,8 @@ fn ticket_error(error: entra_krb5::Error) -> Error {
     }
 }
 
-fn explain(verb: &str, error: &Error) -> Failure {
+/// The failure of a verb whose question to the directory ended so.
+pub(crate) fn explain(verb: &str, error: &Error) -> Failure {
     let (exit, remedy) = match error {
         Error::Offline(_) => (Exit::NoDirectory, "`entractl check` names what keeps the directory away"),
         Error::MachineUnauthorized(_) => (Exit::No, "`entractl testjoin` names what is wrong with the join"),

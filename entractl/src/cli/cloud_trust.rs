@@ -10,6 +10,15 @@ pub enum CloudTrustAction {
     /// Writes /etc/krb5.conf.d/entra-cloud-trust.conf: the realm of Entra ID, its KDC proxy for your tenant, and which
     /// hosts belong to that realm. Nothing else is changed; join has put the line into krb5.conf that makes it count.
     Configure(Configure),
+    /// Say what the directory holds of the trust (root only)
+    ///
+    /// The fields that Get-AzureADKerberosServer prints, read with the machine's own ticket, what is wrong with them, and
+    /// the commands of Microsoft's PowerShell module for this domain. What only Entra ID knows is not shown.
+    Status {
+        /// Remark upon a key that is older
+        #[arg(long, value_name = "DAYS")]
+        max_age: Option<u64>,
+    },
 }
 
 /// `cloud-trust configure`

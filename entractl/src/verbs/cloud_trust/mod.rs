@@ -1,9 +1,12 @@
 //! `cloud-trust`: Kerberos to Azure Files through the trust between the domain and Entra ID.
 
+mod commands;
 mod configure;
+mod objects;
 mod plugin;
 mod shares;
 mod snippet;
+mod status;
 mod tenant;
 
 use std::path::Path;
@@ -17,6 +20,7 @@ use crate::output::{Answer, Output, Step};
 pub(super) fn run(action: &CloudTrustAction, output: &mut Output<'_>) -> Result<Answer, Failure> {
     match action {
         CloudTrustAction::Configure(options) => configure::run(options, output),
+        CloudTrustAction::Status { max_age } => status::run(*max_age),
     }
 }
 

@@ -3,9 +3,11 @@
 //! From the bottom: [`crate::ber`] and [`sasl`] speak on a fresh TCP connection, [`tls`] and [`wire`] protect it, [`seal`] carries
 //! it, [`messages`] keeps from ldap3 what would overrun it, [`connection`] searches on it, [`connect`] finds the DC that
 //! serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
-//! [`rights`] and [`root_dse`], and behind it [`policy`]
-//! and [`demands`].
+//! [`rights`] and [`root_dse`], and behind it [`policy`],
+//! [`demands`] and [`cloud_trust`] with [`forest_trust`] and [`change_record`].
 
+mod change_record;
+mod cloud_trust;
 mod connect;
 mod connection;
 mod demands;
@@ -13,6 +15,7 @@ mod entry;
 mod enumerate;
 mod filter;
 mod find;
+mod forest_trust;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod link;
@@ -37,10 +40,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+pub use self::change_record::Change;
+pub use self::cloud_trust::{CloudComputer, CloudKey, CloudTrust, TrustedDomain};
 use self::connect::Connector;
 pub use self::demands::{Demand, demands_binding, demands_signing};
 use self::entry::Extras;
 pub use self::filter::is_filter;
+pub use self::forest_trust::{TopLevelName, top_level_names};
 use self::link::Link;
 pub use self::policy::SecurityPolicy;
 pub use self::rights::Rights;

@@ -58,7 +58,7 @@ fn understand(attributes: &HashMap<String, Vec<String>>) -> Result<RootDse, Stri
 }
 
 /// GeneralizedTime in UTC (`20261120101527.0Z`, X.680 46) in Unix seconds.
-fn generalized_time(text: &str) -> Option<i64> {
+pub(super) fn generalized_time(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(14)?;
     let utc = rest.strip_suffix('Z')?;
     let fraction = utc.is_empty() || utc.strip_prefix('.').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
