@@ -29,8 +29,11 @@ pub(super) fn all(domain: &str, forced: bool) -> Vec<Command> {
         one("change the key", format!("{set} -SetupCloudTrust -RotateServerKey{force}")),
         one("remove the trust alone", format!("Remove-AzureADKerberosServerTrustedDomainObject {common}")),
         one("remove everything", format!("Remove-AzureADKerberosServer {common}")),
-        one("in a child domain, where making both at once ends in error 0x549: first the objects", set.clone()),
-        one("in a child domain: then the trust", format!("{set} -SetupCloudTrust")),
+        one(
+            "where that ends in error 0x549, because this is a child domain: first in the forest's root",
+            format!("{set} -SetupCloudTrust").replace(&format!("'{domain}'"), "'ROOT DOMAIN'"),
+        ),
+        one("then in this one, without the trust", set.clone()),
         one(
             "what the cloud's half is",
             format!(
@@ -49,6 +52,8 @@ mod tests {
         let rotate = |forced| all("aadds.contoso.com", forced).into_iter().find(|it| it.purpose == "change the key");
         assert!(rotate(true).unwrap().command.ends_with("-SetupCloudTrust -RotateServerKey -Force"));
         assert!(rotate(false).unwrap().command.ends_with("-RotateServerKey"));
-        assert!(all("aadds.contoso.com", false).iter().all(|it| it.command.contains("-Domain 'aadds.contoso.com'")));
+        let elsewhere = |it: &Command| !it.command.contains("-Domain 'aadds.contoso.com'");
+        let elsewhere: Vec<_> = all("aadds.contoso.com", false).into_iter().filter(elsewhere).collect();
+        assert_eq!(elsewhere.len(), 1, "only a child domain's trust is made in another domain: {elsewhere:?}");
     }
 }

@@ -74,7 +74,9 @@ pub(super) fn judge(objects: &CloudTrust, now: u64, max_age_days: Option<u64>) -
     };
     match state {
         State::Absent => wrong("the domain has no cloud trust, and none of its objects".into()),
-        State::NoTrust => wrong(format!("the domain does not trust {REALM}: no tickets for file shares")),
+        State::NoTrust => wrong(format!(
+            "the domain does not trust {REALM}: no tickets for file shares, unless its forest's root does"
+        )),
         State::Incomplete => {
             let missing = [
                 (objects.computer.is_none(), "the computer AzureADKerberos"),

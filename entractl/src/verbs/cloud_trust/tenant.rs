@@ -140,6 +140,6 @@ mod tests {
     fn a_domain_name_is_told_how_to_find_the_id() {
         let failure = Tenant::parse("contoso.onmicrosoft.com").unwrap_err();
         assert!(failure.error.contains("looks like a domain name"));
-        assert!(failure.remedy.unwrap().contains("/contoso.onmicrosoft.com/.well-known/openid-configuration"));
+        assert!(failure.remedy.unwrap().contains("contoso.onmicrosoft.com/.well-known/openid-configuration"));
     }
 }

@@ -3,6 +3,7 @@
 mod adapter;
 mod ask;
 mod capture;
+mod cloud_trust;
 mod crowd;
 mod enrol;
 mod failover;
@@ -80,6 +81,7 @@ pub fn all() -> Vec<Case> {
         input::CASES,
         surroundings::CASES,
         tls::CASES,
+        cloud_trust::CASES,
         failover::CASES,
         outage::CASES,
         offline::CASES,
