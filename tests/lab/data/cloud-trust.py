@@ -33,9 +33,10 @@ user = f"CN=krbtgt_AzureAD,CN=Users,{base}"
 
 def passwords():
     """The trust's secret, current alone, as MS-ADTS 6.1.6.9.1 stores it."""
+    secret = list(SECRET.encode("utf-16-le"))
     clear = drsblobs.AuthInfoClear()
-    clear.password = list(SECRET.encode("utf-16-le"))
-    clear.size = len(clear.password)
+    clear.size = len(secret)
+    clear.password = secret
     now = drsblobs.AuthenticationInformation()
     now.LastUpdateTime = unix2nttime(int(time.time()))
     now.AuthType = lsa.TRUST_AUTH_TYPE_CLEAR
