@@ -276,7 +276,15 @@ impl Login {
                 None if user.state.needs_smartcard() => Refusal::SmartcardRequired,
                 None => Refusal::KdcPolicy,
             },
-            KdcVerdict::IdentityMismatch | KdcVerdict::UnknownPrincipal => {
+            KdcVerdict::UnknownPrincipal => {
+                log::error!(
+                    "the KDC is not of one mind with the directory, or it may be false: it does not know {} ({})",
+                    self.domain(user).map_or_else(|_| user.name.clone(), |domain| principal(user, domain)),
+                    user.sid
+                );
+                Refusal::IdentityMismatch
+            }
+            KdcVerdict::IdentityMismatch => {
                 log::error!("the KDC answered for another account than {} ({})", user.sid, user.dn);
                 Refusal::IdentityMismatch
             }

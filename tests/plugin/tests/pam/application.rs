@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::time::Duration;
 
 #[link(name = "pam")]
 unsafe extern "C" {
@@ -39,6 +40,7 @@ pub mod codes {
     pub const DISALLOW_NULL: i32 = 1;
     pub const ESTABLISH_CRED: i32 = 2;
     pub const DELETE_CRED: i32 = 4;
+    pub const REINITIALIZE_CRED: i32 = 8;
     pub const REFRESH_CRED: i32 = 16;
 }
 
@@ -60,10 +62,15 @@ struct Response {
     code: c_int,
 }
 
+/// An answer to a prompt that is none: the application gives a null pointer.
+pub const NOTHING: &str = "(no answer)";
+
 /// The person at the other end.
 #[derive(Default)]
 pub struct Person {
     answers: VecDeque<String>,
+    /// How long the person thinks before each answer.
+    pub slow: Duration,
     /// Prompts that were shown.
     pub prompts: Vec<String>,
     /// Sentences that were shown, errors and information alike.
@@ -101,6 +108,12 @@ impl Login {
     /// What the person saw.
     pub fn person(&self) -> &Person {
         &self.person
+    }
+
+    /// Has the person think for so long before each answer.
+    pub fn slowly(mut self, slow: Duration) -> Self {
+        self.person.slow = slow;
+        self
     }
 
     /// Sets PAM_RHOST (4), PAM_TTY (3) or another item that is a string.
@@ -219,7 +232,16 @@ extern "C" fn converse(
                         libc::free(responses.cast());
                         return codes::CONV_ERR;
                     };
-                    (*responses.add(at)).text = libc::strdup(CString::new(answer).unwrap().as_ptr());
+                    std::thread::sleep(person.slow);
+                    (*responses.add(at)).text = match answer.as_str() {
+                        NOTHING => std::ptr::null_mut(),
+                        answer => {
+                            // As many bytes as were typed, whatever they are, and the end that a C string has.
+                            let text = libc::calloc(answer.len() + 1, 1).cast::<c_char>();
+                            text.copy_from_nonoverlapping(answer.as_ptr().cast(), answer.len());
+                            text
+                        }
+                    };
                 }
                 _ => person.read.push(text),
             }

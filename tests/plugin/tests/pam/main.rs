@@ -5,6 +5,7 @@
 
 mod application;
 mod change;
+mod conversation;
 mod daemon;
 mod memory;
 mod namespace;

@@ -20,6 +20,7 @@ mod limits;
 mod local;
 mod local_wins;
 mod login;
+mod login_faults;
 mod names;
 mod offline;
 mod outage;
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Case> {
         idmap::CASES,
         groups::CASES,
         login::CASES,
+        login_faults::CASES,
         proof::CASES,
         rules::CASES,
         programs::CASES,

@@ -143,7 +143,7 @@ fn cut(world: &World) -> Verdict {
 }
 
 /// A joined host whose domain takes passwords by kpasswd, as plain Active Directory does.
-fn active_directory(world: &World) -> Result<Node, String> {
+pub(super) fn active_directory(world: &World) -> Result<Node, String> {
     let node = world.freshly_joined()?;
     let plain = node.read_file(CONFIG)?;
     product::stop_daemon(&node)?;
@@ -154,7 +154,7 @@ fn active_directory(world: &World) -> Result<Node, String> {
 }
 
 /// Waits for each text and types the line beside it.
-fn answer(terminal: &mut Terminal, dialogue: &[(&str, &str)]) -> Verdict {
+pub(super) fn answer(terminal: &mut Terminal, dialogue: &[(&str, &str)]) -> Verdict {
     for (text, line) in dialogue {
         terminal.expect(&[text])?;
         terminal.enter(line)?;

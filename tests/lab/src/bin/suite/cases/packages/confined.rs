@@ -67,6 +67,11 @@ fn apparmor(world: &World) -> Verdict {
             "authentication",
             &["/etc/entra/entra.toml", "/run/entra/pam.sock"],
         ),
+        (
+            "echo Alice-Pass-1 | kinit -c MEMORY: alice",
+            "kerberosclient",
+            &["/run/entra/kdc.AADDS.CONTOSO.COM", "/etc/krb5.conf.d/entra.conf"],
+        ),
     ] {
         let opened = opened(&node, command)?;
         for path in ours {
@@ -74,7 +79,12 @@ fn apparmor(world: &World) -> Verdict {
         }
         for path in opened {
             let rule = path.replacen("/run/", "@{run}/", 1).replacen("/etc/", "@{etc_ro}/", 1);
-            check::that(rules.lines().any(|line| line.trim().starts_with(&format!("{rule} r"))), || {
+            // A name, or the part of it before a star at the end.
+            let allows = |line: &str| match line.trim().split_once(" r") {
+                Some((names, _)) => names.strip_suffix('*').map_or(names == rule, |start| rule.starts_with(start)),
+                None => false,
+            };
+            check::that(rules.lines().any(allows), || {
                 format!("{command} opens {path}, and no rule of the abstraction {which} allows it:\n{rules}")
             })?;
         }
