@@ -25,6 +25,8 @@ const IN_TIME: Duration = Duration::from_secs(30);
 const FAKE_PASSWORD: &str = "Fake-Pass-1";
 const OLD: &str = "Planted-Pass-1";
 const NEW: &str = "Planted-Pass-2";
+/// What a person reads who may have a new password.
+const UNKNOWN: &str = "It is not known whether your password was changed";
 /// Where this node's own program listens in a domain controller's place.
 const HERE: u16 = 8088;
 
@@ -138,7 +140,6 @@ fn broken_login(world: &World) -> Verdict {
 fn broken_change(world: &World) -> Verdict {
     let node = active_directory(world)?;
     equip(&node)?;
-    const UNKNOWN: &str = "It is not known whether your password was changed";
     // Where it breaks: the port, what is passed on before, and how; what is said; which password counts afterwards.
     for (user, port, passed, then, words, counts) in [
         ("changer1", 464, "0", "swallow", UNKNOWN, OLD),

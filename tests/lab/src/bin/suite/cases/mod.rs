@@ -2,6 +2,8 @@
 
 mod adapter;
 mod ask;
+mod at;
+mod attempts;
 mod capture;
 mod cloud_trust;
 mod crowd;
@@ -69,10 +71,12 @@ pub fn all() -> Vec<Case> {
         idmap::CASES,
         groups::CASES,
         login::CASES,
+        attempts::CASES,
         login_faults::CASES,
         proof::CASES,
         rules::CASES,
         programs::CASES,
+        at::CASES,
         ssh_keys::CASES,
         single_sign_on::CASES,
         limits::CASES,
