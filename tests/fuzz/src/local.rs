@@ -9,6 +9,7 @@ use std::time::Duration;
 use entra_core::auth::{AuthRequest, CcacheTarget};
 use entra_core::control::{self, LookupKey};
 use entra_wire::codec::{Reader, Writer};
+use entra_wire::identity::{Account, Identity, Subject, Subjects};
 use entra_wire::nss::{Group, GroupIds, Passwd, Request};
 use entra_wire::pam::{Code, Context, Outcome};
 use entra_wire::protocol::{Op, Status};
@@ -70,7 +71,18 @@ fn encoded() -> Vec<Vec<u8>> {
     let mut list = Writer::reply(Status::Ok);
     list.cursor(b"674001103").count(1);
     passwd().write(&mut list);
+    let sid = [1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 32, 2, 0, 0];
+    let subjects =
+        [Subject::Sid(&sid), Subject::Uid(1103), Subject::Gid(1103), Subject::User(b"a"), Subject::Group(b"b")];
+    let mut identities = Writer::reply(Status::Ok);
+    let account = Account { id: 674_001_103, sid: &sid, name: b"alice" };
+    for identity in [Identity::None, Identity::User(account), Identity::Group(account), Identity::Unknown] {
+        identity.write(&mut identities);
+    }
     vec![
+        Request::Identify(Subjects::new(subjects)).encode(),
+        Request::Health.encode(),
+        identities.finish(),
         Request::PasswdByName(b"alice@contoso.com").encode(),
         Request::PasswdByUid(674_001_103).encode(),
         Request::GroupByGid(674_001_200).encode(),
@@ -102,7 +114,8 @@ fn messages_in(body: &[u8]) {
     if reader.reply_head() != Ok(Status::Ok) {
         return;
     }
-    let each: [fn(&mut Reader<'_>); 5] = [
+    let each: [fn(&mut Reader<'_>); 6] = [
+        |reader| while Identity::read(reader).is_ok() {},
         |reader| {
             let _ = Passwd::read(reader);
         },
