@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Resolves SIDs to uids and gids through libentra, many at once.
 
-    ./resolve.py < sids.txt          one SID on each line, as text
+    python3 resolve.py < sids.txt    one SID on each line, as text
 
 Prints `SID user|group ID` for each, and to standard error how many a second that was.
 """

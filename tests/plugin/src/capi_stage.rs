@@ -9,9 +9,12 @@ use crate::fake_daemon::{FakeDaemon, Reply};
 use crate::folder::Folder;
 use crate::modules;
 
-/// The repository's folder of the library: header, examples, symbol versions.
-pub const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../common/capi");
 const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/c/capi-driver.c");
+
+/// The repository's folder of the library: header, examples, symbol versions.
+pub fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../common/capi")
+}
 
 /// A folder with the library (under its soname), a configuration with one domain, and room for `nss.sock`.
 pub struct Stage {
@@ -46,7 +49,7 @@ impl Stage {
 
     /// `whois.c` of the examples, compiled as strictly as C goes, with these arguments.
     pub fn whois(&self, arguments: &[&str]) -> Command {
-        let program = self.compiled(&Path::new(SOURCES).join("examples/whois.c"), "-std=c99");
+        let program = self.compiled(&sources().join("examples/whois.c"), "-std=c99");
         self.command(&program, arguments)
     }
 
@@ -58,7 +61,8 @@ impl Stage {
 
     /// `resolve.py` of the examples.
     pub fn resolve(&self) -> Command {
-        self.command(Path::new("python3"), &[&format!("{SOURCES}/examples/resolve.py")])
+        let script = sources().join("examples/resolve.py");
+        self.command(Path::new("python3"), &[script.to_str().unwrap()])
     }
 
     /// What a program of [`Stage::driver`] says: its lines.
@@ -71,7 +75,7 @@ impl Stage {
         if !program.exists() {
             let mut compile = Command::new("cc");
             compile.args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-O1", "-o"]).arg(&program);
-            compile.arg(format!("-I{SOURCES}/include")).arg(source).arg(&self.library).arg("-lpthread");
+            compile.arg("-I").arg(sources().join("include")).arg(source).arg(&self.library).arg("-lpthread");
             child::output(&mut compile);
         }
         program

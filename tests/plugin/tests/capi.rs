@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use entra_core::cache::SharedCache;
 use entra_core::types::UserRecord;
-use entra_plugin_tests::capi_stage::{SOURCES, Stage};
+use entra_plugin_tests::capi_stage::{Stage, sources};
 use entra_plugin_tests::child;
 use entra_plugin_tests::directory::{Directory, Members, User};
 use entra_plugin_tests::fake_daemon::Reply;
@@ -224,7 +224,7 @@ fn header_symbol_versions_and_library_have_the_same_functions() {
         });
         words.filter(|(_, next)| *next == Some(ends)).map(|(word, _)| word.to_owned()).collect()
     };
-    let read = |file: &str| std::fs::read_to_string(format!("{SOURCES}/{file}")).unwrap();
+    let read = |file: &str| std::fs::read_to_string(sources().join(file)).unwrap();
     let header = names(&read("include/entra.h"), '(');
     let versions = names(&read("libentra.map"), ';');
     let stage = Stage::new();

@@ -4,6 +4,7 @@ mod adapter;
 mod ask;
 mod at;
 mod attempts;
+mod capi;
 mod capture;
 mod cloud_trust;
 mod crowd;
@@ -67,6 +68,7 @@ pub fn all() -> Vec<Case> {
         ask::CASES,
         faults::CASES,
         names::CASES,
+        capi::CASES,
         parity::CASES,
         idmap::CASES,
         groups::CASES,
