@@ -9,6 +9,7 @@ use ldap3::Scope;
 
 use super::connection::{Failure, Query};
 use super::entry::{self, Raw};
+use super::find::read_on;
 use super::{LdapDirectory, filter};
 use crate::Error;
 use crate::directory::{Batches, ChangeMark};
@@ -36,6 +37,7 @@ impl LdapDirectory {
         keep: fn(Entry) -> Option<T>,
     ) -> Result<(), Error> {
         let root = self.info(self.later()).await?.base_dn;
+        self.second.close_when_idle();
         // sAMAccountType is indexed and leaves computers out (MS-ADTS 2.2.17).
         let (bases, mut wanted) = match kind {
             Kind::Users => (self.subtrees.for_users(&root), self.subtrees.users("(sAMAccountType=805306368)".into())),
@@ -58,7 +60,7 @@ impl LdapDirectory {
         };
         for base in bases {
             let query = Query { base, scope: Scope::Subtree, filter: &wanted, attributes: &attributes };
-            let connection = self.link.connection(self.later()).await?;
+            let connection = self.second.connection(self.later()).await?;
             let mut stream = connection.stream(&query, SILENCE).await.map_err(broken)?;
             loop {
                 let batch = stream.next().await.map_err(broken)?;
@@ -71,13 +73,13 @@ impl LdapDirectory {
             let mut found = stream.finish().await.map_err(broken)?;
             if found.cut {
                 found =
-                    self.link.search_on(&connection, &query, Some(Vec::new()), self.later()).await.map_err(broken)?;
+                    self.second.search_on(&connection, &query, Some(Vec::new()), self.later()).await.map_err(broken)?;
                 loop {
                     let _ = batches.send(understand(&found.entries)).await;
                     if found.cookie.is_empty() {
                         break;
                     }
-                    let next = self.link.search_on(&connection, &query, Some(found.cookie), self.later());
+                    let next = self.second.search_on(&connection, &query, Some(found.cookie), self.later());
                     found = next.await.map_err(broken)?;
                 }
             }
@@ -91,14 +93,16 @@ impl LdapDirectory {
     /// Which database the server in use has, and its last change: highestCommittedUSN counts for one invocationId alone
     /// (MS-ADTS 3.1.1.1.9).
     pub(super) async fn mark(&self) -> Result<ChangeMark, Error> {
-        let root = self.read("", &["dsServiceName", "highestCommittedUSN"], self.soon()).await?;
+        // On the connection that enumerates: it may be to another server than the usual one.
+        self.second.close_when_idle();
+        let root = read_on(&self.second, "", &["dsServiceName", "highestCommittedUSN"], self.soon()).await?;
         let root = root.ok_or_else(|| Error::Protocol("there is no rootDSE".into()))?;
         let missing = |name: &str| Error::Protocol(format!("the rootDSE names no {name}: not Active Directory?"));
         let service = root.text("dsServiceName").ok_or_else(|| missing("dsServiceName"))?;
         let usn = root.number("highestCommittedUSN").ok_or_else(|| missing("highestCommittedUSN"))?;
         // A DC that was restored from a backup has another invocationId. Where it is not for this machine to read, the
         // server's own name has to do.
-        let settings = self.read(service, &["invocationId"], self.soon()).await?;
+        let settings = read_on(&self.second, service, &["invocationId"], self.soon()).await?;
         let invocation = settings.and_then(|found| found.values("invocationId").first().cloned()).unwrap_or_default();
         Ok(ChangeMark { database: [service.as_bytes(), b"\0", &invocation].concat(), usn })
     }

@@ -1,12 +1,14 @@
 //! Single accounts, the groups of a token, and the domain itself.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ldap3::Scope;
 
 use super::connection::{Found, Query};
 use super::entry::{self, Raw};
+use super::link::Link;
 use super::members::batches;
 use super::{LdapDirectory, filter};
 use crate::Error;
@@ -132,8 +134,8 @@ impl LdapDirectory {
         let mut seen = HashSet::new();
         let unique: Vec<_> = sids.iter().filter(|sid| seen.insert(*sid)).map(Sid::to_bytes).collect();
         let wanted = batches("objectSid", &unique, SIDS);
-        let found =
-            self.search_all(wanted, &self.attributes_without_keys(entry::GROUP), Raw::classify, deadline).await?;
+        let attributes = self.attributes_without_keys(entry::GROUP);
+        let found = self.search_all(&[&self.link], wanted, &attributes, Raw::classify, deadline).await?;
         let groups = found.into_iter().filter_map(|entry| match entry {
             Entry::Group(group) => Some(*group),
             Entry::User(_) => None,
@@ -143,8 +145,7 @@ impl LdapDirectory {
 
     /// One entry by its DN; `None` where it does not exist.
     pub(super) async fn read(&self, dn: &str, attributes: &[&str], deadline: Instant) -> Result<Option<Raw>, Error> {
-        let query = Query { base: dn, scope: Scope::Base, filter: "(objectClass=*)", attributes };
-        Ok(self.ask(&query, deadline).await?.entries.into_iter().next())
+        read_on(&self.link, dn, attributes, deadline).await
     }
 
     /// One attribute of the object that had this DN and SID when it was read. The DN may be another object's by now.
@@ -155,19 +156,12 @@ impl LdapDirectory {
         attribute: &str,
         deadline: Instant,
     ) -> Result<Raw, Error> {
-        match self.read(dn, &[attribute, "objectSid"], deadline).await? {
-            Some(entry) if entry.sid().as_ref() == Some(sid) => Ok(entry),
-            _ => Err(Error::Protocol(format!("{dn} is no more: the object was moved or deleted since it was read"))),
-        }
+        read_known_on(&self.link, dn, sid, attribute, deadline).await
     }
 
     /// One search that gives fewer entries than a server limits (1,000).
     pub(super) async fn ask(&self, query: &Query<'_>, deadline: Instant) -> Result<Found, Error> {
-        let (_, found) = self.link.search(query, None, deadline).await?;
-        if found.cut {
-            return Err(Error::Protocol(format!("more entries match {} than the server gives at once", query.filter)));
-        }
-        Ok(found)
+        ask_on(&self.link, query, deadline).await
     }
 
     /// The same search below each base; what lies below two of them once.
@@ -190,6 +184,39 @@ impl LdapDirectory {
         }
         Ok(entries)
     }
+}
+
+/// [`LdapDirectory::read`] on this connection.
+pub(super) async fn read_on(
+    link: &Arc<Link>,
+    dn: &str,
+    attributes: &[&str],
+    deadline: Instant,
+) -> Result<Option<Raw>, Error> {
+    let query = Query { base: dn, scope: Scope::Base, filter: "(objectClass=*)", attributes };
+    Ok(ask_on(link, &query, deadline).await?.entries.into_iter().next())
+}
+
+/// [`LdapDirectory::read_known`] on this connection.
+pub(super) async fn read_known_on(
+    link: &Arc<Link>,
+    dn: &str,
+    sid: &Sid,
+    attribute: &str,
+    deadline: Instant,
+) -> Result<Raw, Error> {
+    match read_on(link, dn, &[attribute, "objectSid"], deadline).await? {
+        Some(entry) if entry.sid().as_ref() == Some(sid) => Ok(entry),
+        _ => Err(Error::Protocol(format!("{dn} is no more: the object was moved or deleted since it was read"))),
+    }
+}
+
+async fn ask_on(link: &Arc<Link>, query: &Query<'_>, deadline: Instant) -> Result<Found, Error> {
+    let (_, found) = link.search(query, None, deadline).await?;
+    if found.cut {
+        return Err(Error::Protocol(format!("more entries match {} than the server gives at once", query.filter)));
+    }
+    Ok(found)
 }
 
 /// The one user whom the key means. AD's matching ignores accents and more: what came back is compared here. A

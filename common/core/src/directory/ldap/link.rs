@@ -21,13 +21,18 @@ const GRACE: Duration = Duration::from_millis(300);
 /// Rest between attempts that failed; doubled at each one in a row.
 const FIRST_REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_secs(2);
+/// How long a second connection stays that nobody uses.
+const IDLE: Duration = Duration::from_secs(60);
 
 type Outcome = Result<Arc<Connection>, Error>;
 
 pub(super) struct Link {
     domain: String,
-    connector: tokio::sync::Mutex<Connector>,
+    /// Shared by all links of the domain: one attempt at a time, as each writes the same ticket.
+    connector: Arc<tokio::sync::Mutex<Connector>>,
     servers: Arc<Servers>,
+    /// For long work beside another link, which judges the servers.
+    is_second: bool,
     state: Mutex<State>,
     searches: AtomicU64,
     latency_us: AtomicU64,
@@ -44,19 +49,61 @@ struct State {
     reason: Option<Error>,
     ticket_due: Option<SystemTime>,
     ticket_expires: Option<SystemTime>,
+    /// For a second link: when it was last wanted, and whether somebody waits to close it.
+    wanted: Option<Instant>,
+    closing: bool,
 }
 
 impl Link {
     pub(super) fn new(domain: String, connector: Connector, servers: Arc<Servers>) -> Self {
-        let state = State { since: unix_now(), ..State::default() };
+        Self::over(domain, Arc::new(tokio::sync::Mutex::new(connector)), servers, false)
+    }
+
+    /// A second one to the same domain, for work that keeps a server busy.
+    pub(super) fn beside(&self) -> Self {
+        Self::over(self.domain.clone(), Arc::clone(&self.connector), Arc::clone(&self.servers), true)
+    }
+
+    fn over(
+        domain: String,
+        connector: Arc<tokio::sync::Mutex<Connector>>,
+        servers: Arc<Servers>,
+        is_second: bool,
+    ) -> Self {
         Self {
             domain,
-            connector: tokio::sync::Mutex::new(connector),
+            connector,
             servers,
-            state: Mutex::new(state),
+            is_second,
+            state: Mutex::new(State { since: unix_now(), ..State::default() }),
             searches: AtomicU64::new(0),
             latency_us: AtomicU64::new(0),
         }
+    }
+
+    /// Sees to it that the connection is closed once nobody wanted it for a minute. Whoever is in the middle of a search
+    /// keeps it until he is done.
+    pub(super) fn close_when_idle(self: &Arc<Self>) {
+        {
+            let mut state = self.lock();
+            state.wanted = Some(Instant::now());
+            if std::mem::replace(&mut state.closing, true) {
+                return;
+            }
+        }
+        let link = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(IDLE).await;
+                let Some(link) = link.upgrade() else { return };
+                let mut state = link.lock();
+                if state.wanted.is_none_or(|wanted| wanted.elapsed() >= IDLE) {
+                    state.current = None;
+                    state.closing = false;
+                    return;
+                }
+            }
+        });
     }
 
     /// Searches, on another connection where the first one fails: a lost connection costs its users time, not answers.
@@ -120,7 +167,10 @@ impl Link {
                 // One slow search among others that are answered says nothing against the server.
                 if !connection.heard_since(started) {
                     connection.give_up();
-                    self.servers.failed(&connection.server);
+                    // Nor does long work on a connection of its own.
+                    if !self.is_second {
+                        self.servers.failed(&connection.server);
+                    }
                 }
                 let waited = started.elapsed().as_secs_f32();
                 Err(Failure::Lost(format!("{} did not answer within {waited:.1} s", connection.server)))
@@ -180,6 +230,11 @@ impl Link {
         Ok(server)
     }
 
+    /// Searches so far.
+    pub(super) fn searches(&self) -> u64 {
+        self.searches.load(Ordering::Relaxed)
+    }
+
     /// How things are, from memory.
     pub(super) fn health(&self) -> Health {
         let state = self.lock();
@@ -193,15 +248,15 @@ impl Link {
             server: server.as_ref().map(|server| server.host.clone()),
             address: server.map(|server| server.addr),
             latency_us: (latency > 0).then_some(latency),
-            searches: self.searches.load(Ordering::Relaxed),
+            searches: self.searches(),
             ticket_expires: state.ticket_expires.map(unix),
         }
     }
 
     /// Uses this connection, as if an attempt had made it.
     #[cfg(test)]
-    pub(super) fn adopt(&self, connection: Connection) {
-        self.lock().connected(&Arc::new(connection));
+    pub(super) fn adopt(&self, connection: &Arc<Connection>) {
+        self.lock().connected(connection);
     }
 
     /// Joins the attempt that is running, or starts one. It goes on when its starter stops waiting.

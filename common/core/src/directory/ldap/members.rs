@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 
 use super::connection::{Found, Query};
 use super::entry::{self, Extras, Raw, ranged};
+use super::find::read_known_on;
+use super::link::Link;
 use super::{LdapDirectory, filter};
 use crate::Error;
 use crate::config::UsernameFormat;
@@ -42,35 +44,40 @@ impl LdapDirectory {
         let first = self.read_known(dn, sid, "member", deadline).await?;
         let (values, next) = ranged(&first, "member");
         let attributes = self.member_attributes();
+        // Whoever asks for one name meanwhile has the usual connection.
+        let link = if values.len() >= FEW { self.apart(deadline).await } else { &self.link };
         if values.len() >= FEW && self.most_are_members(values.len(), next.is_some(), deadline).await {
             // `member` is read to its end meanwhile: it says who is missing in the other answer.
             let (found, dns) = tokio::join!(
-                self.by_member_of(dn, next.is_some(), &attributes, deadline),
-                self.remaining_dns(dn, sid, values.to_vec(), next, deadline)
+                self.by_member_of(link, dn, next.is_some(), &attributes, deadline),
+                remaining_dns(link, dn, sid, values.to_vec(), next, deadline)
             );
             let mut found = found?;
             let missing: Vec<_> = dns?.into_iter().filter(|dn| !found.contains_key(&folded(dn))).collect();
-            let rest = self.by_dns(&missing, &attributes, deadline).await?;
+            let rest = self.by_dns(link, &missing, &attributes, deadline).await?;
             return Ok(found.drain().map(|(_, entry)| entry).chain(rest).collect());
         }
         let mut entries = Vec::new();
         let (mut dns, mut next) = (values.to_vec(), next);
         let mut count = dns.len();
         while let Some(from) = next {
-            let (found, more) =
-                tokio::join!(self.by_dns(&dns, &attributes, deadline), self.member_range(dn, sid, from, deadline));
+            let (found, more) = tokio::join!(
+                self.by_dns(link, &dns, &attributes, deadline),
+                member_range(link, dn, sid, from, deadline)
+            );
             entries.extend(found?);
             (dns, next) = more?;
             count += dns.len();
             next = next.filter(|_| goes_on(dn, count, &dns));
         }
-        entries.extend(self.by_dns(&dns, &attributes, deadline).await?);
+        entries.extend(self.by_dns(link, &dns, &attributes, deadline).await?);
         Ok(entries)
     }
 
-    /// Users and groups that these filters find, a few searches at a time.
+    /// Users and groups that these filters find, a few searches at a time, on these connections in turn.
     pub(super) async fn search_all(
         &self,
+        links: &[&Arc<Link>],
         filters: impl IntoIterator<Item = String>,
         attributes: &[&str],
         classify: Classify,
@@ -81,13 +88,15 @@ impl LdapDirectory {
         let bases = self.subtrees.for_both(&root);
         let mut entries = Vec::new();
         let mut asking = JoinSet::new();
+        let mut links = links.iter().copied().cycle();
         for wanted in filters {
             let wanted = self.subtrees.both(wanted);
             for base in &bases {
                 if asking.len() == CONCURRENT {
                     self.collect(&mut asking, &mut entries, classify).await?;
                 }
-                let (link, attributes) = (Arc::clone(&self.link), Arc::clone(&attributes));
+                let link = Arc::clone(links.next().unwrap_or(&self.link));
+                let attributes = Arc::clone(&attributes);
                 let (base, wanted) = ((*base).to_owned(), wanted.clone());
                 asking.spawn(async move {
                     let attributes: Vec<_> = attributes.iter().map(String::as_str).collect();
@@ -119,17 +128,28 @@ impl LdapDirectory {
         Ok(())
     }
 
-    async fn by_dns(&self, dns: &[Vec<u8>], attributes: &[&str], deadline: Instant) -> Result<Vec<Entry>, Error> {
+    async fn by_dns(
+        &self,
+        link: &Arc<Link>,
+        dns: &[Vec<u8>],
+        attributes: &[&str],
+        deadline: Instant,
+    ) -> Result<Vec<Entry>, Error> {
         if dns.is_empty() {
             return Ok(Vec::new());
         }
-        self.search_all(batches("distinguishedName", dns, DNS), attributes, Raw::classify_member, deadline).await
+        // Samba answers each connection in a process of its own. Of these short searches two may stand before somebody
+        // else's on the usual one.
+        let links = if Arc::ptr_eq(link, &self.link) { &[link][..] } else { &[link, &self.link] };
+        let filters = batches("distinguishedName", dns, DNS);
+        self.search_all(links, filters, attributes, Raw::classify_member, deadline).await
     }
 
     /// The members by their back links, by folded DN. Some may be missing: the server limits its answer, or `memberOf` of
     /// somebody is not for this machine to read.
     async fn by_member_of(
         &self,
+        link: &Arc<Link>,
         dn: &str,
         paged: bool,
         attributes: &[&str],
@@ -140,7 +160,7 @@ impl LdapDirectory {
         let mut entries = HashMap::new();
         for base in self.subtrees.for_both(&root) {
             let query = Query { base, scope: Scope::Subtree, filter: &wanted, attributes };
-            let (connection, mut found) = self.link.search(&query, paged.then(Vec::new), deadline).await?;
+            let (connection, mut found) = link.search(&query, paged.then(Vec::new), deadline).await?;
             loop {
                 if found.no_such_base {
                     return Err(no_such_base());
@@ -152,7 +172,7 @@ impl LdapDirectory {
                     break;
                 }
                 let cookie = std::mem::take(&mut found.cookie);
-                match self.link.search_on(&connection, &query, Some(cookie), deadline).await {
+                match link.search_on(&connection, &query, Some(cookie), deadline).await {
                     Ok(next) => found = next,
                     // The rest is looked up by DN.
                     Err(failure) => {
@@ -194,35 +214,35 @@ impl LdapDirectory {
         }
         attributes
     }
+}
 
-    /// The DNs behind the first ones. AD gives 1,500 at a time (MaxValRange).
-    async fn remaining_dns(
-        &self,
-        dn: &str,
-        sid: &Sid,
-        mut members: Vec<Vec<u8>>,
-        mut next: Option<usize>,
-        deadline: Instant,
-    ) -> Result<Vec<Vec<u8>>, Error> {
-        while let Some(from) = next {
-            let (values, more) = self.member_range(dn, sid, from, deadline).await?;
-            next = more.filter(|_| goes_on(dn, members.len() + values.len(), &values));
-            members.extend(values);
-        }
-        Ok(members)
+/// The DNs behind the first ones. AD gives 1,500 at a time (MaxValRange).
+async fn remaining_dns(
+    link: &Arc<Link>,
+    dn: &str,
+    sid: &Sid,
+    mut members: Vec<Vec<u8>>,
+    mut next: Option<usize>,
+    deadline: Instant,
+) -> Result<Vec<Vec<u8>>, Error> {
+    while let Some(from) = next {
+        let (values, more) = member_range(link, dn, sid, from, deadline).await?;
+        next = more.filter(|_| goes_on(dn, members.len() + values.len(), &values));
+        members.extend(values);
     }
+    Ok(members)
+}
 
-    async fn member_range(
-        &self,
-        dn: &str,
-        sid: &Sid,
-        from: usize,
-        deadline: Instant,
-    ) -> Result<(Vec<Vec<u8>>, Option<usize>), Error> {
-        let entry = self.read_known(dn, sid, &format!("member;range={from}-*"), deadline).await?;
-        let (values, next) = ranged(&entry, "member");
-        Ok((values.to_vec(), next))
-    }
+async fn member_range(
+    link: &Arc<Link>,
+    dn: &str,
+    sid: &Sid,
+    from: usize,
+    deadline: Instant,
+) -> Result<(Vec<Vec<u8>>, Option<usize>), Error> {
+    let entry = read_known_on(link, dn, sid, &format!("member;range={from}-*"), deadline).await?;
+    let (values, next) = ranged(&entry, "member");
+    Ok((values.to_vec(), next))
 }
 
 /// Filters for `attribute` with any of these values, so many in each.

@@ -2,7 +2,7 @@
 //!
 //! From the bottom: [`crate::ber`] and [`sasl`] speak on a fresh TCP connection, [`tls`] and [`wire`] protect it, [`seal`] carries
 //! it, [`messages`] keeps from ldap3 what would overrun it, [`connection`] searches on it, [`connect`] finds the DC that
-//! serves, [`link`] keeps one connection and hides its losses, and the rest asks AD's questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
+//! serves, [`link`] keeps a connection and hides its losses, and the rest asks AD's questions: [`entry`], [`filter`], [`subtrees`], [`find`], [`members`], [`enumerate`], before a join
 //! [`rights`] and [`root_dse`], and behind it [`policy`],
 //! [`demands`] and [`cloud_trust`] with [`forest_trust`] and [`change_record`].
 
@@ -95,6 +95,9 @@ pub struct LdapDirectory {
     domain: Domain,
     subtrees: Subtrees,
     link: Arc<Link>,
+    /// For large groups and enumerations: a server answers one connection's searches in turn, and nobody's lookup is to
+    /// stand behind those. Opened when it is wanted, closed when it is idle.
+    second: Arc<Link>,
     info: OnceLock<DomainInfo>,
     /// About how many accounts there are; `None` inside where nobody may tell.
     accounts: OnceLock<Option<u64>>,
@@ -117,6 +120,7 @@ impl LdapDirectory {
         Ok(Self {
             domain,
             subtrees,
+            second: Arc::new(link.beside()),
             link,
             info: OnceLock::new(),
             accounts: OnceLock::new(),
@@ -131,6 +135,20 @@ impl LdapDirectory {
     /// [`Error::Offline`] at `deadline`, or what the attempt to connect said.
     pub async fn current_server(&self, deadline: Instant) -> Result<Server, Error> {
         self.link.server(deadline).await
+    }
+
+    /// The second connection, or the usual one where there is no other to be had.
+    async fn apart(&self, deadline: Instant) -> &Arc<Link> {
+        /// Longest wait for it: a fraction of what the work takes for which it is wanted.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        self.second.close_when_idle();
+        match self.second.connection(deadline.min(Instant::now() + PATIENCE)).await {
+            Ok(_) => &self.second,
+            Err(error) => {
+                log::debug!("{}: no second connection: {error}", self.domain.name);
+                &self.link
+            }
+        }
     }
 
     fn soon(&self) -> Instant {
@@ -171,7 +189,8 @@ impl Directory for LdapDirectory {
     }
 
     fn health(&self) -> Health {
-        self.link.health()
+        let health = self.link.health();
+        Health { searches: health.searches + self.second.searches(), ..health }
     }
 
     async fn user(&self, key: &Key) -> Result<Option<UserEntry>, Error> {

@@ -76,20 +76,34 @@ impl Kdc for Nobody {
 
 /// A directory on a server that answers so. The domain's own description is answered here.
 async fn directory(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> LdapDirectory {
-    let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+    let directory = unconnected();
+    let connection = connection(answer).await;
+    directory.link.adopt(&connection);
+    directory.second.adopt(&connection);
+    directory
+}
+
+/// A directory whose servers cannot be reached.
+fn unconnected() -> LdapDirectory {
     let settings = Settings {
-        domain: domain(nobody),
+        domain: domain(nobody()),
         profile_path: "/nonexistent/krb5.conf".into(),
         machine_ccache: "FILE:/nonexistent/ccache".into(),
         lookup_deadline: Duration::from_secs(2),
         bulk_deadline: Duration::from_secs(10),
     };
-    let directory = LdapDirectory::new(settings, Arc::new(Nobody)).unwrap();
+    LdapDirectory::new(settings, Arc::new(Nobody)).unwrap()
+}
+
+async fn connection(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> Arc<Connection> {
     let (near, far) = duplex(1 << 16);
     tokio::spawn(serve(far, answer));
-    let server = Server { host: "dc1.example.com".into(), addr: nobody };
-    directory.link.adopt(Connection::sealed(server, Nothing, 1000, near).await.unwrap());
-    directory
+    let server = Server { host: "dc1.example.com".into(), addr: nobody() };
+    Arc::new(Connection::sealed(server, Nothing, 1000, near).await.unwrap())
+}
+
+fn nobody() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9))
 }
 
 fn domain(server: SocketAddr) -> Domain {
@@ -319,6 +333,43 @@ async fn a_group_of_most_accounts_is_read_by_back_links_and_who_is_missing_there
         assert_eq!(members_of(answer).await, everybody(count), "{count}, {given}");
         assert_eq!(by_dn.load(Ordering::SeqCst), by_dns, "searches by DN");
     }
+}
+
+#[tokio::test]
+async fn the_work_of_a_large_group_stands_before_nobodys_lookup() {
+    let directory = Arc::new(unconnected());
+    let (usual, _) = group_of(1_400, 5_000, || panic!("long work on the connection for lookups"));
+    let alice = |asked: &Asked| asked.filter.windows(5).any(|part| part == b"alice");
+    let first = move |asked: &Asked| {
+        if alice(asked) { Answer::Entries(vec![person("CN=alice,DC=x", 1)], 0, b"") } else { usual(asked) }
+    };
+    directory.link.adopt(&connection(first).await);
+    let busy = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&busy);
+    let second = move |_: &Asked| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Answer::Silence
+    };
+    directory.second.adopt(&connection(second).await);
+    let members = {
+        let directory = Arc::clone(&directory);
+        tokio::spawn(async move { directory.members("CN=g", &known()).await.map(|members| members.len()) })
+    };
+    while busy.load(Ordering::SeqCst) == 0 {
+        assert!(!members.is_finished(), "the second connection is not used");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(directory.user(&Key::Sam("alice".into())).await.unwrap().is_some());
+    assert!(!members.is_finished());
+    members.abort();
+}
+
+#[tokio::test]
+async fn a_large_group_is_read_where_there_is_no_second_connection() {
+    let directory = unconnected();
+    let (answer, _) = group_of(1_400, 100_000, || panic!("a large domain is not searched through for a small group"));
+    directory.link.adopt(&connection(answer).await);
+    assert_eq!(directory.members("CN=g", &known()).await.unwrap().len(), 1_400);
 }
 
 /// All users that this server gives, in the order of their names.
