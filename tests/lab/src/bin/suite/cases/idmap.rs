@@ -12,8 +12,12 @@ pub const CASES: &[Case] = &[
     ("idmap: on a host of SSSD the plan says that nothing changes, and files keep their owners' names", from_sssd),
     ("idmap: the mapping in force, and the sum behind an id", shown),
     ("idmap: lines that keep ids of winbind and TrueNAS are written, and refused once others were given", applied),
+    ("idmap: files follow ids that move, once, and are their owners' by name again", followed),
 ];
 
+/// A NAS's own range.
+const TRUENAS: &str = "[global]\nworkgroup = AADDS\nrealm = AADDS.CONTOSO.COM\n\
+                       idmap config AADDS : backend = rid\nidmap config AADDS : range = 100000001-200000000\n";
 /// Where the command stands for a while on the reference, which has none of our packages.
 const GUEST: &str = "/usr/local/sbin/entractl";
 /// Longest wait for a plan: SSSD asks the directory for each of 5,400 accounts.
@@ -103,8 +107,6 @@ fn shown(world: &World) -> Verdict {
 }
 
 fn applied(world: &World) -> Verdict {
-    const TRUENAS: &str = "[global]\nworkgroup = AADDS\nrealm = AADDS.CONTOSO.COM\n\
-                           idmap config AADDS : backend = rid\nidmap config AADDS : range = 100000001-200000000\n";
     let node = world.installed()?;
     node.put_file("/root/smb4.conf", TRUENAS, 0o600)?;
     let plan = |from: &str, more: &[&str]| {
@@ -126,4 +128,27 @@ fn applied(world: &World) -> Verdict {
     check::status("--apply of another range", &refused, 1)?;
     check::holds("what it says", &refused.stderr, "nothing was written")?;
     check::equal("uid of alice", &check::text("id", node.run(&["id", "-u", "alice"])?)?.as_str(), &"100001104")
+}
+
+fn followed(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    node.put_file("/root/smb4.conf", TRUENAS, 0o600)?;
+    let words =
+        ["entractl", "idmap", "plan", "--from", "truenas", "--config", "/root/smb4.conf", "--to-config", "--save"];
+    let plan = node.run_with(&[&words[..], &["/root/ids"]].concat(), None, PLAN)?;
+    check::status("a plan by which every id moves", &plan, 1)?;
+    // alice and Domain Users by the NAS's arithmetic.
+    let made = "mkdir -p /srv/nas && cd /srv/nas && echo hers > file && chown 100001104:100000514 file . && chmod 2750 . && \
+                ln -s /etc/shadow link";
+    check::status("the tree", &node.sh(made, &[])?, 0)?;
+    let chown = ["entractl", "idmap", "chown", "--plan", "/root/ids", "/srv/nas"];
+    let listed = check::text("the list", node.run(&chown)?)?;
+    check::holds("the list", &listed, "100001104:100000514 -> 674001103:674000513")?;
+    let owner = |path: &str| check::text("stat", node.run(&["stat", "-c", "%U %G %a", path])?);
+    check::holds("before", &owner("/srv/nas/file")?, "UNKNOWN")?;
+    check::status("--apply", &node.run(&[&chown[..], &["--apply"]].concat())?, 0)?;
+    check::equal("the file", &owner("/srv/nas/file")?.as_str(), &"alice domain users 644")?;
+    check::equal("the folder", &owner("/srv/nas")?.as_str(), &"alice domain users 2750")?;
+    check::holds("behind the link", &owner("/etc/shadow")?, "root shadow")?;
+    check::status("--apply again", &node.run(&[&chown[..], &["--apply"]].concat())?, 1)
 }
