@@ -7,12 +7,18 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::account::Account;
 
 /// umask that lets a bound socket have mode 0666: who may ask what is decided by peer credentials. A chmod by path
 /// could be led astray in a folder that is not root's.
 pub const SOCKET_MASK: u32 = 0o111;
+
+/// How long a start waits for the lock. The broker of a worker that was killed keeps it until the helpers that it has
+/// started are done, which is mostly a few hundredths of a second.
+pub const LOCK_WAIT: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where this daemon keeps things; `paths::*` on an installed host.
 #[derive(Clone, Debug)]
@@ -54,22 +60,29 @@ impl Places {
         make_folder(&self.state, 0o700, owner)
     }
 
-    /// Makes sure that no second daemon uses these places. Keep what it gives: the lock goes with it.
+    /// Makes sure that no second daemon uses these places. Keep what it gives: the lock goes with it. Waits for up to
+    /// [`LOCK_WAIT`], for the broker of a daemon that was killed.
     ///
     /// # Errors
     /// [`ErrorKind::WouldBlock`] when another one runs.
     pub fn lock(&self) -> Result<File> {
         let folder = open_folder(&self.private())?;
-        // SAFETY: no pointers; the descriptor is open for the call.
-        if unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-            return Ok(folder);
+        let end = Instant::now() + LOCK_WAIT;
+        loop {
+            // SAFETY: no pointers; the descriptor is open for the call.
+            if unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+                return Ok(folder);
+            }
+            let error = Error::last_os_error();
+            if error.kind() != ErrorKind::WouldBlock {
+                return Err(with_path(&self.run, &error));
+            }
+            if Instant::now() >= end {
+                let text = format!("another entrad uses {}: stop it first", self.run.display());
+                return Err(Error::new(ErrorKind::WouldBlock, text));
+            }
+            std::thread::sleep(LOCK_PAUSE);
         }
-        let error = Error::last_os_error();
-        if error.kind() == ErrorKind::WouldBlock {
-            let text = format!("another entrad uses {}: stop it first", self.run.display());
-            return Err(Error::new(ErrorKind::WouldBlock, text));
-        }
-        Err(with_path(&self.run, &error))
     }
 
     /// Binds and listens on `name` in the run folder, after removing what a former daemon left; [`SOCKET_MASK`] has to

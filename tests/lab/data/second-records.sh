@@ -14,7 +14,7 @@ ldbmodify -H /var/lib/samba/private/sam.ldb /run/lab/names.ldif >/run/lab/names.
     grep -q 'already exists' /run/lab/names.log || { cat /run/lab/names.log >&2; exit 1; }
 add() {
     samba-tool dns add "$first" "$1" "$2" SRV "$second $3 0 100" -P >"/run/lab/record$4.log" 2>&1 ||
-        grep -q ALREADY_EXISTS "/run/lab/record$4.log" || { cat "/run/lab/record$4.log" >&2; return 1; }
+        grep -qi 'already.exists' "/run/lab/record$4.log" || { cat "/run/lab/record$4.log" >&2; return 1; }
 }
 add "_msdcs.$domain" _ldap._tcp.dc 389 1 &
 one=$!

@@ -100,7 +100,7 @@ pub const FAULTS: &[Fault] = &[
         title: "an empty file system over /run/entra",
         may_fail: DAEMON_AWAY,
         make: |stage| {
-            stage.client.must(&["mount", "-t", "tmpfs", "tmpfs", "/run/entra"])?;
+            stage.client.must(&["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run/entra"])?;
             Ok(None)
         },
         proof: |stage| {
@@ -108,7 +108,7 @@ pub const FAULTS: &[Fault] = &[
                 stage.client.sh("ls -A /run/entra | wc -l; grep -c ' /run/entra tmpfs' /proc/mounts", &[])?.stdout;
             shown(seen == "0\n1\n", "the folder is empty, /proc/mounts has the mount".into())
         },
-        end: |stage| Ok(stage.client.must(&["umount", "/run/entra"]).map(drop)?),
+        end: |stage| Ok(stage.client.must(&["umount", "--lazy", "/run/entra"]).map(drop)?),
         ..PLAIN
     },
 ];
