@@ -164,6 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn a_start_waits_for_what_is_left_of_a_daemon_that_was_killed() {
+        let places = places("left");
+        places.make(None).unwrap();
+        let left = places.lock().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(LOCK_PAUSE * 3);
+                drop(left);
+            });
+            places.lock().unwrap();
+        });
+        remove(&places);
+    }
+
+    #[test]
     fn a_second_daemon_is_refused_while_the_first_one_runs() {
         let places = places("lock");
         places.make(None).unwrap();
