@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Number of what jobs and replies look like. Raise it with every change of them; a test holds what this one is.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// "EJ" in front of it: what was written without a version is told apart too.
 const MAGIC: [u8; 2] = *b"EJ";
 
@@ -45,7 +45,7 @@ mod tests {
     use crate::helper::{Failure, Job, Reply, Request};
     use entra_core::auth::{
         AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, KdcVerdict, MachineTicket, RenewRequest,
-        TicketTimes,
+        RotateRequest, TicketTimes,
     };
     use std::time::Duration;
 
@@ -77,6 +77,7 @@ mod tests {
             require_fast: true,
             timeout,
         };
+        let rotation = RotateRequest { realm: realm.clone(), kdc, kpasswd: kdc, older_than: timeout, timeout };
         let change = ChangeRequest { realm: realm.clone(), kdc, kpasswd: kdc, principal, require_fast: true, timeout };
         let requests = [
             Request::MachineTgt { realm: realm.clone(), kdc, timeout },
@@ -84,6 +85,7 @@ mod tests {
             Request::Renew(RenewRequest { realm, kdc, ccache: ccache.clone(), timeout }),
             Request::DestroyCcache { ccache, timeout },
             Request::ChangePassword { request: change, change: true },
+            Request::RotateKeytab(rotation),
             Request::MakeVerifier { timeout },
             Request::CheckVerifier { verifier: "v".into(), timeout },
         ];
@@ -95,6 +97,7 @@ mod tests {
             Reply::Authenticated { answer, note: Some("n".into()) },
             Reply::Renewed(times),
             Reply::Destroyed,
+            Reply::Rotated(Some(7)),
             Reply::Change(ChangeVerdict::Failed("w".into())),
             Reply::Verifier("v".into()),
             Reply::Matches(true),
@@ -114,7 +117,7 @@ mod tests {
             .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         assert_eq!(
             (VERSION, digest),
-            (2, 2_681_938_407_440_492_920),
+            (3, 3_551_880_353_399_449_923),
             "jobs or replies look different now: raise VERSION, and put both numbers here"
         );
     }
