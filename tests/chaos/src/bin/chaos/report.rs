@@ -27,7 +27,8 @@ and with wrong passwords. Every answer is compared with what the directory's own
 - *Late*: a lookup after 4 s (`lookup_deadline`, the half second that the module adds, half a second of a busy machine); \
   a login after 16 s.
 - *Cached, longest*: the longest lookup of a cached user; in parentheses the longest one of root in /etc/passwd in the \
-  same seconds, which is what the machine itself delayed. More than 250 ms beyond it does not hold.
+  same seconds, which is what the machine itself delayed (in the swarm: a hundred of them, as much work as the start of \
+  its processes is). More than 250 ms beyond it does not hold.
 - *Back after*: from the fault's end until a user that nobody has asked for resolves in a new process.
 - Before the table is made, one wrong uid is planted in what the load takes for true: the verdict must be \"wrong\".
 ";
