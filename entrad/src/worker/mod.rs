@@ -41,6 +41,8 @@ const THREADS: usize = 2;
 const BLOCKING: usize = 16;
 /// Longest wait for the tasks that are still answering when the daemon ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
+/// Longest wait for the store to take the last answers.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// Reads one request as each socket does; gives its body.
 #[cfg(feature = "fuzzing")]
@@ -114,6 +116,9 @@ async fn serve(startup: Startup) -> Result<(), Error> {
     }
     tell("STOPPING=1");
     kdc_files.remove();
+    if tokio::time::timeout(SETTLING, lookup.settle()).await.is_err() {
+        log::warn!("the store is too slow to take the last answers: they are asked for again after the next start");
+    }
     log::info!("entrad ends");
     Ok(())
 }

@@ -267,6 +267,12 @@ impl Lookup {
         self.cached(&Query::Sid(group.clone())).await
     }
 
+    /// Waits until what was answered so far is in the store: before the process ends, because a start without the
+    /// directory serves what the store knows.
+    pub async fn settle(&self) {
+        self.writes.drain().await;
+    }
+
     /// Forgets what is cached of one name (a user's or group's, in any form), or everything. Id maps stay. Gives the
     /// number of entries that were on disk.
     ///
