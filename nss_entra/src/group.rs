@@ -3,7 +3,7 @@
 use libc::c_char;
 use libnss::group::CGroup;
 
-use entra_wire::cache_map::{Key, Limits, Mapped, View};
+use entra_wire::cache_map::{Key, Limits, Mapped, View, reader};
 use entra_wire::guard::{ID_FLOOR, begins_with_member, fits_lines, id_may_be_ours, name_may_be_ours};
 use entra_wire::local_names::LocalNames;
 use entra_wire::nss::{Group, Request};
@@ -25,8 +25,11 @@ pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CGroup>) -> Result<
         return Err(Failure::NotFound);
     }
     let settings = Settings::current();
-    let key = Key::GroupName(name);
-    if shared::ask(settings, |view, limits| from_map(view, limits, &key, into.reborrow()))?.is_some() {
+    let given = shared::ask(settings, |view, limits| {
+        let group = limits.group(view, &Key::GroupName(name), true)?;
+        group.map_or(Ok(None), |group| from_map(view, limits, &group, into.reborrow()))
+    })?;
+    if given.is_some() {
         return Ok(());
     }
     let mut body = Vec::new();
@@ -45,10 +48,8 @@ pub(crate) fn by_gid(gid: u32, mut into: Destination<'_, CGroup>) -> Result<(), 
     }
     let settings = Settings::current();
     let given = shared::ask(settings, |view, limits| {
-        if !id_may_be_ours(gid, &limits.ranges) || !view.serves_id(gid) {
-            return Err(Failure::NotFound);
-        }
-        from_map(view, limits, &Key::Gid(gid), into.reborrow())
+        let group = limits.group(view, &Key::Gid(gid), false)?;
+        group.map_or(Ok(None), |group| from_map(view, limits, &group, into.reborrow()))
     })?;
     if given.is_some() {
         return Ok(());
@@ -87,42 +88,25 @@ pub(crate) fn rewind() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The group that the shared cache has by this key: by name only with all of its members, by gid with those that are
-/// known. Judged as strictly as what comes from the socket, where what an honest daemon would not have published is
-/// asked for.
+/// Gives the group that the shared cache has, copied and judged in the copy as strictly as what comes from the socket.
+/// What an honest daemon would not have published is asked for there.
 fn from_map(
     view: &View<'_, Mapped>,
     limits: &Limits,
-    key: &Key<'_>,
+    group: &reader::Group<'_, Mapped>,
     into: Destination<'_, CGroup>,
 ) -> Result<Option<()>, Failure> {
-    let (users, groups) = (&limits.local.users, &limits.local.groups);
-    // The name that is asked for may be another one than the record's.
-    let is_local = match key {
-        Key::GroupName(name) => groups.have(name),
-        Key::Gid(gid) => groups.have_id(*gid),
-        _ => false,
-    };
-    if is_local {
-        return Err(Failure::NotFound);
-    }
-    let by_name = matches!(key, Key::GroupName(_));
-    let Some(group) = view.group(key, by_name) else { return shared::missing(view, key) };
-    let is_asked = if let Key::Gid(gid) = key { *gid == group.gid } else { true };
-    let is_ours = id_may_be_ours(group.gid, &limits.ranges) && view.serves_id(group.gid);
-    if !is_asked || !is_ours || groups.have_id(group.gid) {
-        return Ok(None);
-    }
     let Destination { record, mut buffer } = into;
     // One more than members: C ends the array with a null pointer.
     let members = buffer.pointers(group.member_count().saturating_add(1))?;
     let Some(copy) = group.copy(buffer.take(group.text_length())?) else { return Ok(None) };
     let name = copy.text.get(..copy.name_length).unwrap_or_default();
-    if !name_may_be_ours(name) || groups.have(name) || !fits_lines(copy.text) {
+    if !limits.names_group(name) || !fits_lines(copy.text) {
         return Ok(None);
     }
     let count = group.member_count();
-    let is_filled = point_at(members.get_mut(..count).unwrap_or_default(), group.member_offsets(), copy.text, users);
+    let (slots, users) = (members.get_mut(..count).unwrap_or_default(), &limits.local.users);
+    let is_filled = point_at(slots, group.member_offsets(), copy.text, users);
     if !is_filled || !view.is_current() {
         return Ok(None);
     }

@@ -63,14 +63,7 @@ fn from_map(
     array: &mut GroupArray<'_>,
 ) -> Result<Option<()>, Failure> {
     // A local account is asked for here too (glibc asks every source): its groups are /etc/group's alone.
-    if limits.local.users.have(name) {
-        return Err(Failure::NotFound);
-    }
-    let key = Key::UserName(name);
-    let Some(user) = view.user(&key) else { return shared::missing(view, &key) };
-    if limits.local.users.have_id(user.uid) {
-        return Ok(None);
-    }
+    let Some(user) = limits.user(view, &Key::UserName(name))? else { return Ok(None) };
     let Some(groups) = view.groups_of(user.uid) else { return Ok(None) };
     let Some(filled) = array.place(&groups, limits, known)? else { return Ok(None) };
     // What was placed counts from here on.

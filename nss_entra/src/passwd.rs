@@ -2,6 +2,7 @@
 
 use libnss::passwd::CPasswd;
 
+use entra_wire::cache_map::reader::User;
 use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{ID_FLOOR, fits_lines, id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Passwd, Request};
@@ -23,8 +24,11 @@ pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CPasswd>) -> Result
         return Err(Failure::NotFound);
     }
     let settings = Settings::current();
-    let key = Key::UserName(name);
-    if shared::ask(settings, |view, limits| from_map(view, limits, &key, into.reborrow()))?.is_some() {
+    let given = shared::ask(settings, |view, limits| {
+        let user = limits.user(view, &Key::UserName(name))?;
+        user.map_or(Ok(None), |user| from_map(view, limits, &user, into.reborrow()))
+    })?;
+    if given.is_some() {
         return Ok(());
     }
     let mut body = Vec::new();
@@ -43,10 +47,8 @@ pub(crate) fn by_uid(uid: u32, mut into: Destination<'_, CPasswd>) -> Result<(),
     }
     let settings = Settings::current();
     let given = shared::ask(settings, |view, limits| {
-        if !id_may_be_ours(uid, &limits.ranges) || !view.serves_id(uid) {
-            return Err(Failure::NotFound);
-        }
-        from_map(view, limits, &Key::Uid(uid), into.reborrow())
+        let user = limits.user(view, &Key::Uid(uid))?;
+        user.map_or(Ok(None), |user| from_map(view, limits, &user, into.reborrow()))
     })?;
     if given.is_some() {
         return Ok(());
@@ -85,35 +87,21 @@ pub(crate) fn rewind() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The user that the shared cache has by this key, copied and judged there, as strictly as what comes from the socket.
+/// Gives the user that the shared cache has, copied and judged in the copy as strictly as what comes from the socket.
 /// What an honest daemon would not have published is asked for there.
 fn from_map(
     view: &View<'_, Mapped>,
     limits: &Limits,
-    key: &Key<'_>,
+    user: &User<'_, Mapped>,
     into: Destination<'_, CPasswd>,
 ) -> Result<Option<()>, Failure> {
-    let local = &limits.local.users;
-    // The name that is asked for may be another one than the record's.
-    let is_local = match key {
-        Key::UserName(name) => local.have(name),
-        Key::Uid(uid) => local.have_id(*uid),
-        _ => false,
-    };
-    if is_local {
-        return Err(Failure::NotFound);
-    }
-    let Some(user) = view.user(key) else { return shared::missing(view, key) };
-    let is_ours = |id| id_may_be_ours(id, &limits.ranges) && view.serves_id(id);
-    let is_asked = if let Key::Uid(uid) = key { *uid == user.uid } else { true };
-    if !is_asked || !is_ours(user.uid) || !is_ours(user.gid) || local.have_id(user.uid) {
+    if !limits.serves(view, user.gid) {
         return Ok(None);
     }
     let Destination { record, mut buffer } = into;
     let Some(text) = user.copy(buffer.take(user.text_length())?) else { return Ok(None) };
     // Gecos is free text, which the daemon has cleared of what would break its line: as strict as for the others.
-    let name_is_ours = name_may_be_ours(text.name()) && !local.have(text.name());
-    if !name_is_ours || !fits_lines(text.text) || !view.is_current() {
+    if !limits.names_user(text.name()) || !fits_lines(text.text) || !view.is_current() {
         return Ok(None);
     }
     let base = text.text.as_mut_ptr();

@@ -1,6 +1,6 @@
 //! The shared cache in this process: asked before the socket.
 
-use entra_wire::cache_map::{Key, Limits, Mapped, SharedMap, View};
+use entra_wire::cache_map::{Limits, Mapped, SharedMap, View};
 use entra_wire::settings::Settings;
 
 use crate::status::Failure;
@@ -20,9 +20,4 @@ pub(crate) fn ask<T>(
     }
     let place = settings.map.as_ref();
     MAP.read(place, look).unwrap_or(Ok(None))
-}
-
-/// What it means that there is no record by this key: the directory has none, or the daemon has to be asked.
-pub(crate) fn missing<T>(view: &View<'_, Mapped>, key: &Key<'_>) -> Result<Option<T>, Failure> {
-    if view.is_absent(key) && view.is_current() { Err(Failure::NotFound) } else { Ok(None) }
 }

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use libc::c_int;
 use libnss::interop::NssStatus;
 
+use entra_wire::cache_map::Nobody;
 use entra_wire::client::CallError;
 use entra_wire::codec::CodecError;
 
@@ -45,6 +46,12 @@ impl From<CallError> for Failure {
             CallError::NotRunning | CallError::Untrusted | CallError::Broken => Self::NotRunning,
             CallError::TimedOut | CallError::Resources => Self::TryLater,
         }
+    }
+}
+
+impl From<Nobody> for Failure {
+    fn from(_: Nobody) -> Self {
+        Self::NotFound
     }
 }
 

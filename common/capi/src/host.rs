@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use entra_wire::cache_map::{Key, Limits, Mapped, SharedMap, View};
+use entra_wire::cache_map::{Limits, Mapped, SharedMap, View};
 use entra_wire::client::{self, CallError};
 use entra_wire::codec::Reader;
 use entra_wire::local;
@@ -28,11 +28,6 @@ pub(crate) fn in_map<T>(look: impl FnOnce(&View<'_, Mapped>, &Limits) -> T) -> O
         return None;
     }
     MAP.read(settings.map.as_ref(), look)
-}
-
-/// What it means that the map has no record by this key: the directory has none, or the daemon has to be asked.
-pub(crate) fn missing<T>(view: &View<'_, Mapped>, key: &Key<'_>) -> Result<Option<T>, Failure> {
-    if view.is_absent(key) && view.is_current() { Err(Failure::NotFound) } else { Ok(None) }
 }
 
 /// Asks the daemon, and gives a reader over the answer's payload in `body`.

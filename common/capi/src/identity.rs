@@ -89,41 +89,33 @@ fn from_map<T>(
     subject: &Subject<'_>,
     take: impl FnOnce(&Account<'_>) -> T,
 ) -> Result<Option<T>, Failure> {
-    let (users, groups) = (&limits.local.users, &limits.local.groups);
-    let is_ours = |id| id_may_be_ours(id, &limits.ranges) && view.serves_id(id);
-    let (refused, keys) = match *subject {
-        Subject::Sid(sid) => (false, [Some(Key::UserSid(sid)), Some(Key::GroupSid(sid))]),
-        Subject::Uid(uid) => (!is_ours(uid) || users.have_id(uid), [Some(Key::Uid(uid)), None]),
-        Subject::Gid(gid) => (!is_ours(gid) || groups.have_id(gid), [None, Some(Key::Gid(gid))]),
-        Subject::User(name) => (!name_may_be_ours(name) || users.have(name), [Some(Key::UserName(name)), None]),
-        Subject::Group(name) => (!name_may_be_ours(name) || groups.have(name), [None, Some(Key::GroupName(name))]),
+    let (user_key, group_key) = match *subject {
+        Subject::User(name) | Subject::Group(name) if !name_may_be_ours(name) => return Err(Failure::NotFound),
+        Subject::Sid(sid) => (Some(Key::UserSid(sid)), Some(Key::GroupSid(sid))),
+        Subject::Uid(uid) => (Some(Key::Uid(uid)), None),
+        Subject::Gid(gid) => (None, Some(Key::Gid(gid))),
+        Subject::User(name) => (Some(Key::UserName(name)), None),
+        Subject::Group(name) => (None, Some(Key::GroupName(name))),
     };
-    if refused {
-        return Err(Failure::NotFound);
-    }
-    let [user_key, group_key] = keys;
+    let user = user_key.map_or(Ok(None), |key| limits.user(view, &key))?;
+    let group = match (&user, group_key) {
+        (None, Some(key)) => limits.group(view, &key, false)?,
+        _ => None,
+    };
     let mut name = [MaybeUninit::uninit(); MAX_NAME];
     let mut sid = [MaybeUninit::uninit(); MAX_SID];
-    let account = if let Some(user) = user_key.and_then(|key| view.user(&key)) {
+    let (account, name_fits) = if let Some(user) = user {
         let (Some(name), Some(sid)) = (user.name(&mut name), user.sid(&mut sid)) else { return Ok(None) };
-        Account { kind: Kind::User, id: user.uid, sid, name }
-    } else if let Some(group) = group_key.and_then(|key| view.group(&key, false)) {
+        let name_fits = limits.names_user(name);
+        (Account { kind: Kind::User, id: user.uid, sid, name }, name_fits)
+    } else if let Some(group) = group {
         let (Some(name), Some(sid)) = (group.name(&mut name), group.sid(&mut sid)) else { return Ok(None) };
-        Account { kind: Kind::Group, id: group.gid, sid, name }
+        let name_fits = limits.names_group(name);
+        (Account { kind: Kind::Group, id: group.gid, sid, name }, name_fits)
     } else {
-        // That a SID is nobody's is not published: it could be of either kind.
-        return match (user_key, group_key) {
-            (Some(key), None) | (None, Some(key)) => host::missing(view, &key),
-            _ => Ok(None),
-        };
+        return Ok(None);
     };
-    let local = if account.kind == Kind::User { users } else { groups };
-    let is_sound = account.answers(subject)
-        && is_ours(account.id)
-        && name_may_be_ours(account.name)
-        && !local.have_id(account.id)
-        && !local.have(account.name)
-        && view.is_current();
+    let is_sound = account.answers(subject) && name_fits && view.is_current();
     Ok(is_sound.then(|| take(&account)))
 }
 

@@ -63,24 +63,15 @@ pub(crate) fn user(by: By<'_>) -> Result<User, Failure> {
 }
 
 fn user_in_map(view: &View<'_, Mapped>, limits: &Limits, by: By<'_>) -> Result<Option<User>, Failure> {
-    let local = &limits.local.users;
-    let is_ours = |id| id_may_be_ours(id, &limits.ranges) && view.serves_id(id);
-    let (refused, key) = match by {
-        By::Name(name) => (!name_may_be_ours(name) || local.have(name), Key::UserName(name)),
-        By::Id(uid) => (!is_ours(uid) || local.have_id(uid), Key::Uid(uid)),
+    let key = match by {
+        By::Name(name) if !name_may_be_ours(name) => return Err(Failure::NotFound),
+        By::Name(name) => Key::UserName(name),
+        By::Id(uid) => Key::Uid(uid),
     };
-    if refused {
-        return Err(Failure::NotFound);
-    }
-    let Some(user) = view.user(&key) else { return host::missing(view, &key) };
-    let is_asked = if let By::Id(uid) = by { uid == user.uid } else { true };
-    if !is_asked || !is_ours(user.uid) || !is_ours(user.gid) || local.have_id(user.uid) {
-        return Ok(None);
-    }
+    let Some(user) = limits.user(view, &key)?.filter(|user| limits.serves(view, user.gid)) else { return Ok(None) };
     let mut space = Box::new_uninit_slice(user.text_length());
     let Some(copy) = user.copy(&mut space) else { return Ok(None) };
-    let name_is_ours = name_may_be_ours(copy.name()) && !local.have(copy.name());
-    if !name_is_ours || !fits_lines(copy.text) || !view.is_current() {
+    if !limits.names_user(copy.name()) || !fits_lines(copy.text) || !view.is_current() {
         return Ok(None);
     }
     let text = |from: usize| copy.text.get(from..).and_then(|rest| rest.split(|byte| *byte == 0).next());
@@ -118,28 +109,20 @@ pub(crate) fn group(by: By<'_>) -> Result<Group, Failure> {
 }
 
 fn group_in_map(view: &View<'_, Mapped>, limits: &Limits, by: By<'_>) -> Result<Option<Group>, Failure> {
-    let (users, groups) = (&limits.local.users, &limits.local.groups);
-    let is_ours = |id| id_may_be_ours(id, &limits.ranges) && view.serves_id(id);
-    let (refused, key, whole) = match by {
-        By::Name(name) => (!name_may_be_ours(name) || groups.have(name), Key::GroupName(name), true),
-        By::Id(gid) => (!is_ours(gid) || groups.have_id(gid), Key::Gid(gid), false),
+    let (key, whole) = match by {
+        By::Name(name) if !name_may_be_ours(name) => return Err(Failure::NotFound),
+        By::Name(name) => (Key::GroupName(name), true),
+        By::Id(gid) => (Key::Gid(gid), false),
     };
-    if refused {
-        return Err(Failure::NotFound);
-    }
-    let Some(group) = view.group(&key, whole) else { return host::missing(view, &key) };
-    let is_asked = if let By::Id(gid) = by { gid == group.gid } else { true };
-    if !is_asked || !is_ours(group.gid) || groups.have_id(group.gid) {
-        return Ok(None);
-    }
+    let Some(group) = limits.group(view, &key, whole)? else { return Ok(None) };
     let mut space = Box::new_uninit_slice(group.text_length());
     let Some(copy) = group.copy(&mut space) else { return Ok(None) };
     let name = copy.text.get(..copy.name_length).unwrap_or_default();
-    if !name_may_be_ours(name) || groups.have(name) || !fits_lines(copy.text) {
+    if !limits.names_group(name) || !fits_lines(copy.text) {
         return Ok(None);
     }
     let member = |at: u32| {
-        let is_member = begins_with_member(copy.text, at as usize, users);
+        let is_member = begins_with_member(copy.text, at as usize, &limits.local.users);
         copy.text.get(at as usize..).filter(|_| is_member)?.split(|byte| *byte == 0).next().map(<[u8]>::to_vec)
     };
     let Some(members) = group.member_offsets().map(member).collect::<Option<Vec<_>>>() else { return Ok(None) };
@@ -170,15 +153,13 @@ pub(crate) fn groups_of(name: &[u8]) -> Result<Vec<u32>, Failure> {
 }
 
 fn groups_in_map(view: &View<'_, Mapped>, limits: &Limits, name: &[u8]) -> Result<Option<Vec<u32>>, Failure> {
-    let (users, groups) = (&limits.local.users, &limits.local.groups);
-    if !name_may_be_ours(name) || users.have(name) {
+    if !name_may_be_ours(name) {
         return Err(Failure::NotFound);
     }
-    let key = Key::UserName(name);
-    let Some(user) = view.user(&key) else { return host::missing(view, &key) };
-    let Some(found) = view.groups_of(user.uid).filter(|_| !users.have_id(user.uid)) else { return Ok(None) };
+    let Some(user) = limits.user(view, &Key::UserName(name))? else { return Ok(None) };
+    let Some(found) = view.groups_of(user.uid) else { return Ok(None) };
     let gids = primary_first(found.primary, found.gids());
-    let is_ours = |gid: &u32| id_may_be_ours(*gid, &limits.ranges) && view.serves_id(*gid) && !groups.have_id(*gid);
+    let is_ours = |gid: &u32| limits.serves(view, *gid) && !limits.local.groups.have_id(*gid);
     // Anything that an honest daemon would not have published, and the daemon is asked.
     let is_sound = gids.iter().all(is_ours) && gids.len() == found.count() + 1 && view.is_current();
     Ok(is_sound.then_some(gids))

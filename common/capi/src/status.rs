@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use entra_wire::cache_map::Nobody;
 use entra_wire::client::CallError;
 use entra_wire::codec::CodecError;
 use entra_wire::protocol::Status;
@@ -35,6 +36,12 @@ impl Failure {
 impl From<CallError> for Failure {
     fn from(_: CallError) -> Self {
         Self::Unavailable
+    }
+}
+
+impl From<Nobody> for Failure {
+    fn from(_: Nobody) -> Self {
+        Self::NotFound
     }
 }
 

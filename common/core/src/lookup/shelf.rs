@@ -46,11 +46,7 @@ impl<T: Send + Sync + 'static> Shelf<T> {
 
     /// Remembers a value under all of its keys, and that none of them names nothing.
     pub(super) fn put(&self, keys: Vec<Query>, value: &Arc<T>, fetched: u64) {
-        let mut negative = lock(&self.negative);
-        for key in &keys {
-            negative.pop(key);
-        }
-        drop(negative);
+        self.are_somebody(&keys);
         let mut positive = lock(&self.positive);
         for key in keys {
             positive.put(key, (Arc::clone(value), fetched));
@@ -59,16 +55,20 @@ impl<T: Send + Sync + 'static> Shelf<T> {
 
     /// Replaces what is remembered under these keys; where nothing is, nothing will be.
     pub(super) fn renew(&self, keys: Vec<Query>, value: &Arc<T>, fetched: u64) {
-        let mut negative = lock(&self.negative);
-        for key in &keys {
-            negative.pop(key);
-        }
-        drop(negative);
+        self.are_somebody(&keys);
         let mut positive = lock(&self.positive);
         for key in keys {
             if let Some(held) = positive.peek_mut(&key) {
                 *held = (Arc::clone(value), fetched);
             }
+        }
+    }
+
+    /// Forgets that these keys named nothing.
+    fn are_somebody(&self, keys: &[Query]) {
+        let mut negative = lock(&self.negative);
+        for key in keys {
+            negative.pop(key);
         }
     }
 

@@ -6,7 +6,7 @@
 //! | [`layout`] | where everything stands; both sides use it |
 //! | [`memory`] | what a map is read from, each access checked |
 //! | [`reader`] | finding a key, copying an answer |
-//! | [`limits`] | what no map can go beyond |
+//! | [`limits`] | what no map can go beyond: records are looked up through them |
 //! | [`mapping`] | the file in this process |
 //!
 //! The writer is `entra_core::cache`. The layout is drawn in `docs/design/cache-map.md`.
@@ -19,7 +19,7 @@ pub mod memory;
 pub mod reader;
 
 pub use layout::Key;
-pub use limits::Limits;
+pub use limits::{Limits, Nobody};
 pub use mapping::{Mapped, Place, SharedMap};
 pub use memory::Memory;
 pub use reader::View;
