@@ -1,4 +1,4 @@
-"""Makes the objects of a cloud trust in the running directory, or removes them: python3 - trust|objects|rotate|remove.
+"""Makes the objects of a cloud trust in the running directory, or removes them: python3 - VERB SECRET.
 
 What Microsoft's cmdlet makes is not known in every attribute; these are the ones that facts of the protocol demand.
 `trust`: the trusted domain object over LSA, type 2 with a SID, as an MIT realm of type 3 gets no referrals from Samba.
@@ -20,7 +20,7 @@ from samba.samdb import SamDB
 from samba.trust_utils import CreateTrustedDomainRelax
 
 REALM = "KERBEROS.MICROSOFTONLINE.COM"
-SECRET = "Cloud-Trust-Key-1"
+SECRET = sys.argv[2]
 SID = "S-1-5-21-1111111111-2222222222-3333333333"
 
 parameters = LoadParm()
@@ -51,6 +51,8 @@ def passwords():
 
 
 def trust():
+    if sam.search(f"CN=System,{base}", expression=f"(trustPartner={REALM})", attrs=["cn"]):
+        return
     machine = Credentials()
     machine.guess(parameters)
     machine.set_machine_account(parameters)

@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::place::{Lock, remove_tree, run_dir};
 use crate::process::Process;
 use crate::roots::{self, Stack};
-use crate::{client, host, reference, second, winbind};
+use crate::{client, cloud, host, reference, second, winbind};
 
 /// What to bring up.
 #[derive(Debug, Clone)]
@@ -36,11 +36,12 @@ enum Kind {
     Client,
     Reference,
     Winbind,
+    Cloud,
 }
 
 /// Every node that a lab can have: its name, kind, host name and the last parts of its addresses. The domain controllers
 /// are one machine with different contents: a lab has one of them.
-const NODES: [(&str, Kind, &str, &[u8]); 8] = [
+const NODES: [(&str, Kind, &str, &[u8]); 9] = [
     ("dc", Kind::Dc(Contents::Suite), "dc1", &[10, 11]),
     ("dc-small", Kind::Dc(Contents::Small), "dc1", &[10, 11]),
     ("dc-large", Kind::Dc(Contents::Large), "dc1", &[10, 11]),
@@ -49,6 +50,7 @@ const NODES: [(&str, Kind, &str, &[u8]); 8] = [
     ("client2", Kind::Client, "client2", &[21]),
     ("sssd", Kind::Reference, "sssd1", &[30]),
     ("winbind", Kind::Winbind, "winbind1", &[40]),
+    ("cloud", Kind::Cloud, "cloud", &[50]),
 ];
 
 /// A running lab. Dropping it leaves it running: [`Lab::down`] ends it.
@@ -174,6 +176,7 @@ impl Lab {
                 Kind::Client => client::roots(base)?,
                 Kind::Reference => reference::roots(base)?,
                 Kind::Winbind => winbind::roots(base)?,
+                Kind::Cloud => cloud::roots(base)?,
             };
             let dir = self.dir.join(name);
             remove_tree(&dir)?;
@@ -189,6 +192,10 @@ impl Lab {
             Kind::Client => client::start(&node, hostname, &address),
             Kind::Reference => reference::start(&node, hostname, &address),
             Kind::Winbind => winbind::start(&node, hostname, &address),
+            Kind::Cloud => {
+                let clients: Vec<Node> = ["client", "client2"].iter().filter_map(|name| self.node(name).ok()).collect();
+                cloud::start(&node, &self.node("dc")?, &clients)
+            }
         }
     }
 }

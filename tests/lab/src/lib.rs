@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod client;
+pub mod cloud;
 pub mod command;
 pub mod dc;
 pub mod host;

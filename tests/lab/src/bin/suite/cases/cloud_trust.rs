@@ -1,7 +1,7 @@
-//! The cloud trust: what the command finds in the directory, and that libkrb5 then goes to the KDC proxy. The proxy and
-//! the KDC behind it are not part of the lab: the way ends at the proxy's name.
+//! The cloud trust: what the commands write on the host and find in the directory.
 
 use entra_lab::accounts::ALICE;
+use entra_lab::cloud::{self, TENANT};
 
 use crate::Case;
 use crate::check::{self, Verdict};
@@ -15,13 +15,11 @@ pub const CASES: &[Case] = &[
     ),
 ];
 
-const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 const SNIPPET: &str = "/etc/krb5.conf.d/entra-cloud-trust.conf";
 
 /// Runs the program that makes and removes the objects.
 fn change(world: &World, verb: &str) -> Result<(), String> {
-    let program = include_str!("../../../../data/cloud-trust.py");
-    check::text(verb, world.dc()?.run(&["/usr/bin/python3", "-c", program, verb])?).map(drop)
+    Ok(cloud::change_directory(&world.dc()?, verb)?)
 }
 
 /// Runs `work` while the directory holds the trust, and the other objects where `objects` says so.
