@@ -1,7 +1,8 @@
 //! The lab as a whole: which nodes there are, bringing them up, finding them again, taking everything down.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::dc::{self, Contents};
 use crate::error::{Doing, Error, Result};
@@ -11,7 +12,7 @@ use crate::node::Node;
 use crate::place::{Lock, remove_tree, run_dir};
 use crate::process::Process;
 use crate::roots::{self, Stack};
-use crate::{client, cloud, host, reference, second, winbind};
+use crate::{booted, client, cloud, host, reference, second, winbind};
 
 /// What to bring up.
 #[derive(Debug, Clone)]
@@ -34,24 +35,36 @@ enum Kind {
     Dc(Contents),
     SecondDc,
     Client,
+    Booted,
     Reference,
     Winbind,
     Cloud,
 }
 
+/// What a node that starts has on its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Fresh,
+    Kept,
+}
+
 /// Every node that a lab can have: its name, kind, host name and the last parts of its addresses. The domain controllers
 /// are one machine with different contents: a lab has one of them.
-const NODES: [(&str, Kind, &str, &[u8]); 9] = [
+const NODES: [(&str, Kind, &str, &[u8]); 10] = [
     ("dc", Kind::Dc(Contents::Suite), "dc1", &[10, 11]),
     ("dc-small", Kind::Dc(Contents::Small), "dc1", &[10, 11]),
     ("dc-large", Kind::Dc(Contents::Large), "dc1", &[10, 11]),
     ("dc2", Kind::SecondDc, "dc2", &[12]),
     ("client", Kind::Client, "client1", &[20]),
     ("client2", Kind::Client, "client2", &[21]),
+    ("booted", Kind::Booted, "booted1", &[22]),
     ("sssd", Kind::Reference, "sssd1", &[30]),
     ("winbind", Kind::Winbind, "winbind1", &[40]),
     ("cloud", Kind::Cloud, "cloud", &[50]),
 ];
+
+/// Longest wait for a booted node's shutdown; entrad has ten seconds for its own.
+const SHUTDOWN: Duration = Duration::from_secs(20);
 
 /// A running lab. Dropping it leaves it running: [`Lab::down`] ends it.
 #[derive(Debug)]
@@ -82,7 +95,7 @@ impl Lab {
         let lab = Self { name: options.name.clone(), dir, switch };
         let base = roots::base()?;
         for name in &options.nodes {
-            lab.start_node(name, &base)?;
+            lab.start_node(name, &base, Disk::Fresh)?;
         }
         Ok(lab)
     }
@@ -149,7 +162,30 @@ impl Lab {
     pub fn renew(&self, name: &str) -> Result<Node> {
         let _lock = Lock::take(&format!("lab-{}", self.name))?;
         end_node(&self.dir.join(name))?;
-        self.start_node(name, &roots::base()?)?;
+        self.start_node(name, &roots::base()?, Disk::Fresh)?;
+        self.node(name)
+    }
+
+    /// Has a booted node shut down as its administrator would, and boots it again with what it has on its disk.
+    ///
+    /// # Errors
+    /// When it is not up, or does not end or start.
+    pub fn reboot(&self, name: &str) -> Result<Node> {
+        let _lock = Lock::take(&format!("lab-{}", self.name))?;
+        let dir = self.dir.join(name);
+        let init = Process::recorded(&dir.join("init.pid"));
+        let init = init.ok_or_else(|| Error::new(format!("the node \"{name}\" is not up")))?;
+        // The bus may be gone before the answer.
+        self.node(name)?.run(&["systemctl", "--no-block", "poweroff"])?;
+        let end = Instant::now() + SHUTDOWN;
+        while init.alive() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if init.alive() {
+            return Err(Error::new(format!("the node \"{name}\" did not shut down in {} s", SHUTDOWN.as_secs())));
+        }
+        booted::remove_cgroup(&dir)?;
+        self.start_node(name, &roots::base()?, Disk::Kept)?;
         self.node(name)
     }
 
@@ -161,7 +197,7 @@ impl Lab {
         down(&self.name)
     }
 
-    fn start_node(&self, name: &str, base: &Stack) -> Result<()> {
+    fn start_node(&self, name: &str, base: &Stack, disk: Disk) -> Result<()> {
         let known = NODES.iter().find(|(known, ..)| *known == name);
         let Some(&(name, kind, hostname, octets)) = known else {
             let all: Vec<&str> = NODES.iter().map(|(name, ..)| *name).collect();
@@ -174,14 +210,18 @@ impl Lab {
                 Kind::Dc(contents) => dc::roots(base, contents)?,
                 Kind::SecondDc => second::roots()?,
                 Kind::Client => client::roots(base)?,
+                Kind::Booted => booted::roots(base)?,
                 Kind::Reference => reference::roots(base)?,
                 Kind::Winbind => winbind::roots(base)?,
                 Kind::Cloud => cloud::roots(base)?,
             };
             let dir = self.dir.join(name);
-            remove_tree(&dir)?;
+            if disk == Disk::Fresh {
+                remove_tree(&dir)?;
+            }
             fs::create_dir_all(&dir).doing(|| format!("create {}", dir.display()))?;
-            let init = namespace::boot(&Boot { dir: &dir, lowers: &stack.layers, hostname })?;
+            let cgroup = (kind == Kind::Booted).then(|| booted::cgroup(&dir));
+            let init = namespace::boot(&Boot { dir: &dir, lowers: &stack.layers, hostname, cgroup })?;
             self.switch.connect(name, init, octets)?;
             Node::new(name, init)
         };
@@ -190,6 +230,7 @@ impl Lab {
             Kind::Dc(_) => dc::start(&node),
             Kind::SecondDc => second::start(&node, &self.node("dc")?),
             Kind::Client => client::start(&node, hostname, &address),
+            Kind::Booted => booted::start(&node, hostname, &address),
             Kind::Reference => reference::start(&node, hostname, &address),
             Kind::Winbind => winbind::start(&node, hostname, &address),
             Kind::Cloud => {
@@ -217,16 +258,20 @@ pub fn down(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn end(dir: &std::path::Path) -> Result<()> {
+fn end(dir: &Path) -> Result<()> {
     for (name, ..) in NODES {
         end_node(&dir.join(name))?;
     }
     Switch::running(dir).map_or(Ok(()), Switch::stop)
 }
 
-fn end_node(dir: &std::path::Path) -> Result<()> {
+fn end_node(dir: &Path) -> Result<()> {
     if let Some(init) = Process::recorded(&dir.join("init.pid")) {
         init.kill()?;
+    }
+    // Where its control groups were mounted while it started.
+    if dir.join("cgroup").exists() {
+        booted::remove_cgroup(dir)?;
     }
     remove_tree(dir)
 }

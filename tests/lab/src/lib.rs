@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod accounts;
+pub mod booted;
 pub mod client;
 pub mod cloud;
 pub mod command;

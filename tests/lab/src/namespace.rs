@@ -26,6 +26,8 @@ pub(crate) struct Boot<'a> {
     /// Read-only roots, topmost first.
     pub(crate) lowers: &'a [PathBuf],
     pub(crate) hostname: &'a str,
+    /// For a node that boots its own systemd: the name of its control group. Other nodes have a shell for an init.
+    pub(crate) cgroup: Option<String>,
 }
 
 const INIT: &str = include_str!("../data/node-init.sh");
@@ -64,6 +66,7 @@ pub(crate) fn boot(what: &Boot<'_>) -> Result<Process> {
         .env("LAB_HOSTNAME", what.hostname)
         .env("LAB_READY", &ready)
         .env("LAB_SHARED", &shared)
+        .env("LAB_CGROUP", what.cgroup.as_deref().unwrap_or_default())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

@@ -129,7 +129,8 @@ impl Stack {
             }
             remove_tree(&dir)?;
             fs::create_dir_all(&dir).doing(|| format!("create {}", dir.display()))?;
-            let init = namespace::boot(&Boot { dir: &dir, lowers: &self.layers, hostname: layer.hostname })?;
+            let what = Boot { dir: &dir, lowers: &self.layers, hostname: layer.hostname, cgroup: None };
+            let init = namespace::boot(&what)?;
             let built = fill(init, layer);
             init.kill()?;
             built?;

@@ -7,6 +7,19 @@ use entra_lab::Output;
 /// Outcome of a case: the error says what was expected and what came.
 pub type Verdict = Result<(), String>;
 
+/// What the reason of a case that was not run begins with.
+const SKIPPED: &str = "skipped: ";
+
+/// The error of a case that this machine cannot run at all: it counts as neither passed nor failed, and its line says why.
+pub fn skip(reason: &str) -> String {
+    format!("{SKIPPED}{reason}")
+}
+
+/// The reason of a case that was skipped.
+pub fn skip_reason(verdict: &Verdict) -> Option<&str> {
+    verdict.as_ref().err()?.strip_prefix(SKIPPED)
+}
+
 /// Insists on equality.
 pub fn equal<T: PartialEq + Debug>(what: &str, got: &T, wanted: &T) -> Verdict {
     if got == wanted { Ok(()) } else { Err(format!("{what}:\n  wanted {wanted:?}\n  got    {got:?}")) }

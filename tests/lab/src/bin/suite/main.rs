@@ -1,5 +1,5 @@
-//! The suite on the real directory. One line per case, and at the end "N passed, N failed"; exit status 1 when a case
-//! failed.
+//! The suite on the real directory. One line per case, and at the end "N passed, N failed", and how many were skipped
+//! because this machine cannot run them; exit status 1 when a case failed.
 //!
 //! `cargo run -p entra-lab --bin suite [-- [--keep] [--packages DIR] [PART…]]`: `PART` picks the cases whose name holds
 //! it, `--keep` leaves the lab up (its name is `ENTRA_LAB_NAME`, else "suite").
@@ -73,11 +73,16 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     }
     let world = World::up(packages)?;
     println!("lab up after {:.1} s", start.elapsed().as_secs_f64());
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, case) in picked {
         let begun = Instant::now();
         let verdict = case(&world);
         let took = begun.elapsed().as_secs_f64();
+        if let Some(reason) = check::skip_reason(&verdict) {
+            skipped += 1;
+            println!("SKIPPED {name}\n        {}", reason.replace('\n', "\n        "));
+            continue;
+        }
         match verdict {
             Ok(()) => {
                 passed += 1;
@@ -98,6 +103,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
             }
         }
     }
-    println!("{passed} passed, {failed} failed in {:.0} s", start.elapsed().as_secs_f64());
+    let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
+    println!("{passed} passed, {failed} failed{skipped} in {:.0} s", start.elapsed().as_secs_f64());
     Ok(failed == 0)
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use entra_lab::{Lab, Node, Options, product, second};
+use entra_lab::{Lab, Node, Options, booted, product, second};
 use serde::Serialize;
 
 use crate::check::{self, Verdict};
@@ -145,6 +145,32 @@ impl World {
             check::status("entractl join", &product::join(&node)?, 0)?;
         }
         product::start_daemon(&node)?;
+        Ok(node)
+    }
+
+    /// A client that systemd has just booted, with our packages, not joined. Where this machine cannot have one, the
+    /// error skips the case.
+    pub fn booted(&self) -> Result<Node, String> {
+        if let Some(reason) = booted::hindrance()? {
+            return Err(check::skip(&reason));
+        }
+        self.mend()?;
+        self.forget_computer("BOOTED1")?;
+        let node = self.lab.renew("booted")?;
+        product::install(&node, &self.packages)?;
+        Ok(node)
+    }
+
+    /// A booted client, joined, its service running: shared by the cases that follow one another.
+    pub fn booted_and_joined(&self) -> Result<Node, String> {
+        self.mend()?;
+        if let Ok(node) = self.lab.node("booted")
+            && node.outside_path("/etc/entra/join.json").exists()
+        {
+            return Ok(node);
+        }
+        let node = self.booted()?;
+        check::status("entractl join", &product::join(&node)?, 0)?;
         Ok(node)
     }
 

@@ -4,6 +4,7 @@ mod adapter;
 mod ask;
 mod at;
 mod attempts;
+mod booted;
 mod capi;
 mod capture;
 mod cloud_trust;
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Case> {
         packages::architectures::CASES,
         packages::upgrade::CASES,
         packages::confined::CASES,
+        booted::CASES,
         sysusers::CASES,
         join::CASES,
         join_undo::CASES,

@@ -4,7 +4,7 @@ pub mod architectures;
 pub mod confined;
 pub mod edited;
 pub mod questions;
-mod repack;
+pub mod repack;
 pub mod upgrade;
 
 use entra_lab::Node;
