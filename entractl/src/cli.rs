@@ -67,8 +67,9 @@ pub enum Verb {
     },
     /// List the users that are known
     ///
-    /// The daemon lists what it keeps on disk: whoever was looked up, and everybody where `enumerate` is on. With
-    /// --direct the directory lists all.
+    /// The daemon lists what it keeps on disk, by name, also while the directory is away: everybody where `enumerate` is
+    /// on, else whoever was looked up (`complete` in the JSON form says which). With --limit a page costs the same in a
+    /// domain of any size. With --direct the directory lists all.
     Users(List),
     /// List the groups that are known
     ///
@@ -281,13 +282,13 @@ pub struct Group {
 /// `users` and `groups`
 #[derive(Debug, Args)]
 pub struct List {
-    /// Only names that begin with this, in any letter case
-    #[arg(long, value_name = "PREFIX", default_value = "")]
+    /// Only names that begin with this, in any letter case, with the domain before it (AADDS\) or without
+    #[arg(long, visible_alias = "prefix", value_name = "PREFIX", default_value = "")]
     pub search: String,
     /// Print at most so many
-    #[arg(long, value_name = "COUNT")]
-    pub limit: Option<usize>,
-    /// Go on behind this place, as the list before gave it
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Go on behind this place, as the list before gave it: it stays right when people come and go
     #[arg(long, value_name = "DOMAIN/NAME")]
     pub after: Option<String>,
     /// Where to ask

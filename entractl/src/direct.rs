@@ -164,7 +164,7 @@ fn select(mut all: Vec<AccountRef>, ranks: &BTreeMap<String, usize>, range: &Ran
         all.retain(|account| (rank(&account.domain), account.name.as_str()) > (rank(domain), name.as_str()));
     }
     all.sort_by(|one, two| (rank(&one.domain), &one.name).cmp(&(rank(&two.domain), &two.name)));
-    Accounts { accounts: all, next: None }
+    Accounts { accounts: all, next: None, complete: true }
 }
 
 /// The lookups of the daemon, with a directory of their own and nothing kept.
@@ -263,9 +263,9 @@ mod tests {
             select(all(), &ranks, range).accounts.into_iter().map(|account| account.name).collect()
         };
         assert_eq!(names(&Range::default()), ["Al", "bob", "alice"]);
-        assert_eq!(names(&Range { prefix: "aL".into(), after: None }), ["Al", "alice"]);
+        assert_eq!(names(&Range { prefix: "aL".into(), ..Range::default() }), ["Al", "alice"]);
         let behind = Position { domain: "z.example".into(), name: "Al".into() };
-        assert_eq!(names(&Range { prefix: String::new(), after: Some(behind) }), ["bob", "alice"]);
+        assert_eq!(names(&Range { after: Some(behind), ..Range::default() }), ["bob", "alice"]);
     }
 
     #[test]

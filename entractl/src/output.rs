@@ -96,12 +96,14 @@ pub struct Output<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     steps: Vec<Step>,
+    /// Whether a list was begun, and how many rows of it are out.
+    list: Option<u64>,
 }
 
 impl<'a> Output<'a> {
     /// Prints to `out`, and failures for people to `err`.
     pub fn new(json: bool, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { json, out, err, steps: Vec::new() }
+        Self { json, out, err, steps: Vec::new(), list: None }
     }
 
     /// Takes one finished step: people see it at once, programs get all of them at the end.
@@ -133,6 +135,34 @@ impl<'a> Output<'a> {
             self.step(Step::fail(failure));
         }
         result
+    }
+
+    /// Prints a part of a long list as it comes: nobody holds all of it in memory. For programs it is the array `key` of
+    /// the object that ends with the verb.
+    ///
+    /// # Errors
+    /// When nobody takes it any more.
+    pub fn rows(&mut self, key: &str, text: &str, json: &[impl Serialize]) -> Result<(), Failure> {
+        let printed = self.print_rows(key, text, json).and_then(|()| self.out.flush());
+        printed.map_err(|error| Failure::no(key, format!("the output is not taken: {error}")))
+    }
+
+    fn print_rows(&mut self, key: &str, text: &str, json: &[impl Serialize]) -> io::Result<()> {
+        if !self.json {
+            return if text.is_empty() { Ok(()) } else { writeln!(self.out, "{text}") };
+        }
+        let mut part = String::new();
+        let mut count = self.list.unwrap_or_else(|| {
+            part = format!("{{\n  \"{key}\": [");
+            0
+        });
+        for row in json {
+            part.push_str(if count == 0 { "\n    " } else { ",\n    " });
+            part.push_str(&serde_json::to_string(row)?);
+            count += 1;
+        }
+        self.list = Some(count);
+        self.out.write_all(part.as_bytes())
     }
 
     /// The steps so far.
@@ -183,7 +213,14 @@ impl<'a> Output<'a> {
     }
 
     fn print_json(&mut self, json: &Value) -> io::Result<()> {
-        writeln!(self.out, "{json:#}")
+        let (Some(count), Some(fields)) = (self.list.take(), json.as_object()) else {
+            return writeln!(self.out, "{json:#}");
+        };
+        self.out.write_all(if count == 0 { b"]" } else { b"\n  ]" })?;
+        for (key, value) in fields {
+            write!(self.out, ",\n  {}: {value}", Value::from(key.as_str()))?;
+        }
+        writeln!(self.out, "\n}}")
     }
 }
 
@@ -271,6 +308,36 @@ mod tests {
             })
         );
         assert_eq!((err.as_str(), exit), ("", Exit::NoDirectory));
+    }
+
+    #[test]
+    fn a_list_is_one_object_also_where_it_breaks_off() {
+        for json in [false, true] {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let mut output = Output::new(json, &mut out, &mut err);
+            output.rows("users", "a\nb", &["a", "b"]).unwrap();
+            output.rows("users", "", &[] as &[&str]).unwrap();
+            output.rows("users", "c", &["c"]).unwrap();
+            let failure = Failure::new(Exit::NoDaemon, "users", "it went away").remedy("start it");
+            assert_eq!(output.finish(Err(failure)).unwrap(), Exit::NoDaemon);
+            let out = String::from_utf8(out).unwrap();
+            if json {
+                let value: Value = serde_json::from_str(&out).unwrap();
+                let wanted = json!({
+                    "users": ["a", "b", "c"], "error": "it went away", "step": "users", "remedy": "start it"
+                });
+                assert_eq!(value, wanted);
+            } else {
+                assert_eq!(out, "a\nb\nc\n");
+                assert_eq!(String::from_utf8(err).unwrap(), "entractl: users: it went away\n  -> start it\n");
+            }
+        }
+        let mut out = Vec::new();
+        let mut err = Vec::new();
+        let mut output = Output::new(true, &mut out, &mut err);
+        output.rows("users", "", &[] as &[&str]).unwrap();
+        output.finish(Ok(Answer::done("", json!({ "next": null })))).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), json!({ "users": [], "next": null }));
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub struct Range {
     /// Only what stands behind this in the list; `None` = from its start.
     #[serde(default)]
     pub after: Option<Position>,
+    /// At most so many in one answer; `None` = as many as one holds.
+    #[serde(default)]
+    pub limit: Option<u32>,
 }
 
 /// A place in a list: the last entry that was given.
@@ -333,6 +336,9 @@ pub struct Accounts {
     pub accounts: Vec<AccountRef>,
     /// Where to go on; `None` at the end of the list.
     pub next: Option<Position>,
+    /// Whether everybody stands in the list: all domains were enumerated. Else it holds who was looked up.
+    #[serde(default)]
+    pub complete: bool,
 }
 
 /// A user or group in a list.

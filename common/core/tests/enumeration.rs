@@ -1,13 +1,14 @@
 //! Enumerations over a directory in memory.
 
-#![allow(clippy::unwrap_used)] // Test code.
+#![allow(clippy::unwrap_used, clippy::panic)] // Test code.
 
 mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use entra_core::lookup::Lookup;
+use entra_core::control::{Accounts, Range, Reply};
+use entra_core::lookup::{Freshness, Lookup, Query};
 use support::{FakeDirectory, Host};
 
 async fn listed(lookup: &Arc<Lookup>) -> Vec<String> {
@@ -105,4 +106,50 @@ async fn two_who_enumerate_share_one_pass_and_a_failed_one_is_told() {
     for cursor in [&b"x"[..], b"xyz", &[0, 0, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0]] {
         assert!(lookup.list_users(cursor).await.is_err(), "{cursor:?}");
     }
+}
+
+/// What a picker is shown.
+async fn picker(lookup: &Arc<Lookup>, prefix: &str) -> Accounts {
+    let range = Range { prefix: prefix.into(), ..Range::default() };
+    match lookup.stored_users(range).await.unwrap() {
+        Reply::Accounts(accounts) => accounts,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn names(accounts: &Accounts) -> Vec<&str> {
+    accounts.accounts.iter().map(|account| account.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_picker_shows_everybody_also_in_an_outage_and_after_a_restart() {
+    let host = Host::new(FakeDirectory::with_people(), "enumerate = true\n");
+    let lookup = host.start();
+    let all = picker(&lookup, "").await;
+    assert_eq!((names(&all), all.complete), (vec!["alice", "bob"], true));
+    assert_eq!(names(&picker(&lookup, "AL").await), ["alice"]);
+    assert_eq!(all.accounts[0].sid, support::sid(1103).to_string());
+    host.directory.cut();
+    drop(lookup);
+    let again = host.start();
+    let all = picker(&again, "").await;
+    assert_eq!((names(&all), all.complete), (vec!["alice", "bob"], true), "an outage hides nobody");
+    host.directory.mend();
+    host.directory.users.lock().unwrap().retain(|user| user.sam != "bob");
+    host.pass(10 * host.config.cache_ttl.as_secs());
+    let gone = async {
+        while names(&picker(&again, "").await) != ["alice"] {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), gone).await.is_ok(), "who was deleted is still shown");
+}
+
+#[tokio::test]
+async fn a_picker_of_a_domain_that_is_not_enumerated_says_that_it_is_not_whole() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let lookup = host.start();
+    lookup.user(Query::name("bob"), Freshness::Cached).await.unwrap().unwrap();
+    let known = picker(&lookup, "").await;
+    assert_eq!((names(&known), known.complete), (vec!["bob"], false));
 }

@@ -1,4 +1,4 @@
-//! `users` and `groups`: lists, page by page from the daemon or whole from the directory.
+//! `users` and `groups`: lists, page by page from the daemon or whole from the directory, printed as they come.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::ask;
 use crate::cli::List;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
-use crate::output::{Answer, printable};
+use crate::output::{Answer, Output, printable};
 
 /// What is listed.
 #[derive(Clone, Copy, Debug)]
@@ -21,49 +21,64 @@ pub(super) enum Kind {
 }
 
 /// Lists.
-pub(super) fn run(kind: Kind, options: &List, socket: &Path) -> Result<Answer, Failure> {
+pub(super) fn run(kind: Kind, options: &List, socket: &Path, output: &mut Output<'_>) -> Result<Answer, Failure> {
     let verb = match kind {
         Kind::Users => "users",
         Kind::Groups => "groups",
     };
     let after = options.after.as_deref().map(|text| position(verb, text)).transpose()?;
-    let accounts = collect(after, options.limit, |after| {
-        let range = Range { prefix: options.search.clone(), after };
-        let request = match kind {
-            Kind::Users => Request::Users { range },
-            Kind::Groups => Request::Groups { range },
-        };
-        match ask(verb, request, socket, options.source)? {
-            Reply::Accounts(part) => Ok(part),
-            _ => Err(daemon::unexpected(verb)),
-        }
-    })?;
-    let key = if matches!(kind, Kind::Users) { "users" } else { "groups" };
-    let json = json!({ key: accounts.accounts, "next": accounts.next.as_ref().map(place) });
-    Ok(Answer::done(render(&accounts), json))
+    let mut width = 0;
+    let end = each_part(
+        after,
+        options.limit,
+        |after, limit| {
+            let range = Range { prefix: options.search.clone(), after, limit };
+            let request = match kind {
+                Kind::Users => Request::Users { range },
+                Kind::Groups => Request::Groups { range },
+            };
+            match ask(verb, request, socket, options.source)? {
+                Reply::Accounts(part) => Ok(part),
+                _ => Err(daemon::unexpected(verb)),
+            }
+        },
+        |accounts| output.rows(verb, &render(accounts, &mut width), accounts),
+    )?;
+    let more = end.next.as_ref().map(place);
+    let text = more.as_ref().map(|place| format!("more: --after '{place}'")).unwrap_or_default();
+    Ok(Answer::done(text, json!({ "next": more, "complete": end.complete })))
+}
+
+/// Where a list ended.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    next: Option<Position>,
+    complete: bool,
 }
 
 /// Reads part after part, until the end or the limit.
-fn collect(
+fn each_part(
     mut after: Option<Position>,
-    limit: Option<usize>,
-    mut part: impl FnMut(Option<Position>) -> Result<Accounts, Failure>,
-) -> Result<Accounts, Failure> {
-    let mut accounts: Vec<AccountRef> = Vec::new();
+    limit: Option<u32>,
+    mut part: impl FnMut(Option<Position>, Option<u32>) -> Result<Accounts, Failure>,
+    mut take: impl FnMut(&[AccountRef]) -> Result<(), Failure>,
+) -> Result<End, Failure> {
+    let mut left = limit;
     loop {
-        let read = part(after)?;
-        accounts.extend(read.accounts);
-        if let Some(limit) =
-            limit.filter(|limit| accounts.len() > *limit || accounts.len() == *limit && read.next.is_some())
-        {
-            accounts.truncate(limit);
-            let next = accounts.last().map(|it| Position { domain: it.domain.clone(), name: it.name.clone() });
-            return Ok(Accounts { accounts, next });
+        let mut read = part(after, left)?;
+        // A directory that is asked itself, and a daemon of an older version, give all that they have.
+        let most = left.map_or(usize::MAX, |left| left as usize);
+        if read.accounts.len() > most {
+            read.accounts.truncate(most);
+            let last = read.accounts.last();
+            read.next = last.map(|it| Position { domain: it.domain.clone(), name: it.name.clone() });
         }
-        match read.next {
-            Some(next) => after = Some(next),
-            None => return Ok(Accounts { accounts, next: None }),
+        take(&read.accounts)?;
+        left = left.map(|left| left.saturating_sub(u32::try_from(read.accounts.len()).unwrap_or(u32::MAX)));
+        if read.next.is_none() || left == Some(0) {
+            return Ok(End { next: read.next, complete: read.complete });
         }
+        after = read.next;
     }
 }
 
@@ -80,16 +95,14 @@ fn position(verb: &str, text: &str) -> Result<Position, Failure> {
     }
 }
 
-fn render(accounts: &Accounts) -> String {
-    let width = accounts.accounts.iter().map(|account| account.name.chars().count()).max().unwrap_or_default();
-    let mut lines: Vec<_> = accounts
-        .accounts
+/// Lines of one part; `width` is that of the widest name so far.
+fn render(accounts: &[AccountRef], width: &mut usize) -> String {
+    *width = accounts.iter().map(|account| account.name.chars().count()).fold(*width, usize::max);
+    let width = *width;
+    let lines: Vec<_> = accounts
         .iter()
         .map(|account| format!("{:<width$}  {:>10}  {}", printable(&account.name), account.id, account.domain))
         .collect();
-    if let Some(next) = &accounts.next {
-        lines.push(format!("more: --after '{}'", place(next)));
-    }
     lines.join("\n")
 }
 
@@ -101,36 +114,53 @@ mod tests {
         AccountRef { name: name.into(), domain: "d.example".into(), id: 7, sid: "S-1-5-21-1-2-3-7".into() }
     }
 
-    /// Ten accounts in parts of four.
+    /// Ten accounts in parts of four at most, as the daemon gives them: no more than were asked for.
     #[allow(clippy::unnecessary_wraps)] // It stands for a question, which may fail.
-    fn part(after: Option<Position>) -> Result<Accounts, Failure> {
+    fn part(after: Option<Position>, limit: Option<u32>) -> Result<Accounts, Failure> {
         let start = after.map_or(0, |after| after.name.parse::<usize>().unwrap() + 1);
-        let accounts: Vec<_> = (start..10).take(4).map(|at| account(&at.to_string())).collect();
-        let next = (start + 4 < 10).then(|| Position { domain: "d.example".into(), name: (start + 3).to_string() });
-        Ok(Accounts { accounts, next })
+        let most = limit.map_or(4, |limit| 4.min(limit as usize));
+        let accounts: Vec<_> = (start..10).take(most).map(|at| account(&at.to_string())).collect();
+        let last = start + accounts.len() - 1;
+        let next = (last < 9).then(|| Position { domain: "d.example".into(), name: last.to_string() });
+        Ok(Accounts { accounts, next, complete: true })
+    }
+
+    fn collect(after: Option<Position>, limit: Option<u32>) -> (usize, End) {
+        let mut count = 0;
+        let end = each_part(after, limit, part, |accounts| {
+            count += accounts.len();
+            Ok(())
+        });
+        (count, end.unwrap())
     }
 
     #[test]
     fn parts_are_put_together_up_to_the_limit() {
-        let all = collect(None, None, part).unwrap();
-        assert_eq!((all.accounts.len(), &all.next), (10, &None));
+        assert_eq!(collect(None, None), (10, End { next: None, complete: true }));
         for limit in [3, 4, 5, 9] {
-            let some = collect(None, Some(limit), part).unwrap();
-            assert_eq!(some.accounts.len(), limit);
-            let rest = collect(some.next, None, part).unwrap();
-            assert_eq!(rest.accounts.len(), 10 - limit, "behind {limit}");
+            let (count, end) = collect(None, Some(limit));
+            assert_eq!(count, limit as usize);
+            assert_eq!(collect(end.next, None).0, 10 - count, "behind {limit}");
         }
-        assert_eq!(collect(None, Some(10), part).unwrap().next, None, "the list ends with the limit");
+        assert_eq!(collect(None, Some(10)).1.next, None, "the list ends with the limit");
+        // Whoever gives more than was asked for is cut.
+        let all = |_: Option<Position>, _: Option<u32>| part(None, None);
+        let end = each_part(None, Some(2), all, |accounts| {
+            assert_eq!(accounts.len(), 2);
+            Ok(())
+        });
+        assert_eq!(end.unwrap().next.unwrap().name, "1");
     }
 
     #[test]
     fn the_place_to_go_on_is_taken_back() {
-        let accounts = Accounts { accounts: vec![account("zoë"), account("bob")], next: None };
-        assert_eq!(render(&accounts), "zoë           7  d.example\nbob           7  d.example");
-        let next = Some(Position { domain: "d.example".into(), name: "bob".into() });
-        let text = render(&Accounts { next: next.clone(), ..accounts });
-        assert!(text.ends_with("\nmore: --after 'd.example/bob'"), "{text}");
-        assert_eq!(position("users", "D.example/bob").ok(), next);
+        let mut width = 0;
+        let text = render(&[account("zoë"), account("bob")], &mut width);
+        assert_eq!(text, "zoë           7  d.example\nbob           7  d.example");
+        assert_eq!(render(&[account("a")], &mut width), "a             7  d.example", "no narrower than before");
+        let next = Position { domain: "d.example".into(), name: "bob".into() };
+        assert_eq!(place(&next), "d.example/bob");
+        assert_eq!(position("users", "D.example/bob").ok(), Some(next));
         assert_eq!(position("users", "bob").unwrap_err().exit, Exit::Usage);
     }
 }

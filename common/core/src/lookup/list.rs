@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::control::AccountRef;
 use crate::directory::{Batches, Directory, DomainInfo};
+use crate::store::{Kind, Listed};
 use crate::types::{DomainId, GroupEntry, GroupRecord, UserEntry, UserRecord};
 
 use super::snapshot::{Kept, Row};
@@ -196,6 +197,7 @@ impl Place {
 
 impl Row for UserLine {
     type Entry = UserEntry;
+    const KIND: Kind = Kind::Users;
 
     fn kept(domain: &DomainContext) -> &Kept<Self> {
         &domain.snapshots.users
@@ -209,6 +211,10 @@ impl Row for UserLine {
         lookup.mint_user(domain, info, entry).as_ref().map(Self::from)
     }
 
+    fn listed(&self, info: &DomainInfo) -> Option<Listed> {
+        Some(Listed { sid: info.sid.with_rid(self.rid)?, name: self.name().to_owned(), id: self.uid })
+    }
+
     async fn ask(directory: &dyn Directory, since: Option<u64>, batches: Batches<UserEntry>) -> Result<(), Error> {
         directory.list_users(since, batches).await
     }
@@ -216,6 +222,7 @@ impl Row for UserLine {
 
 impl Row for GroupRecord {
     type Entry = GroupEntry;
+    const KIND: Kind = Kind::Groups;
 
     fn kept(domain: &DomainContext) -> &Kept<Self> {
         &domain.snapshots.groups
@@ -227,6 +234,10 @@ impl Row for GroupRecord {
 
     fn mint(lookup: &Lookup, domain: &DomainContext, info: &DomainInfo, entry: GroupEntry) -> Option<Self> {
         lookup.mint_group(domain, info, entry)
+    }
+
+    fn listed(&self, _: &DomainInfo) -> Option<Listed> {
+        Some(self.into())
     }
 
     async fn ask(directory: &dyn Directory, since: Option<u64>, batches: Batches<GroupEntry>) -> Result<(), Error> {

@@ -21,6 +21,7 @@ mod resolve;
 mod shape;
 mod shelf;
 mod snapshot;
+mod stored;
 mod users;
 mod view;
 mod writes;

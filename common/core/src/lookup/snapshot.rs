@@ -4,7 +4,7 @@
 //! first pass is still under way. A row that changes is replaced, one that is gone leaves its place empty, a new one comes
 //! last. What changed is asked for by uSNChanged, which counts for one database alone: after a change of server everything
 //! is read again. What was deleted is not among the changes (it is not for a member machine to read), so everything is
-//! also read again once per life of a cached answer.
+//! also read again once per life of a cached answer. The store's list of names is kept up to date with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::Error;
 use crate::directory::{Batches, ChangeMark, Directory, DomainInfo};
+use crate::store::{Change, Kind, Listed};
 
 use super::{DomainContext, Lookup};
 
@@ -31,6 +32,9 @@ pub(super) trait Row: Clone + Send + Sync + 'static {
     /// What the directory gives for it.
     type Entry: Send + 'static;
 
+    /// Which of the store's lists it stands in.
+    const KIND: Kind;
+
     /// Where a domain keeps them.
     fn kept(domain: &DomainContext) -> &Kept<Self>;
 
@@ -39,6 +43,9 @@ pub(super) trait Row: Clone + Send + Sync + 'static {
 
     /// The row, where the entry is one of ours.
     fn mint(lookup: &Lookup, domain: &DomainContext, info: &DomainInfo, entry: Self::Entry) -> Option<Self>;
+
+    /// Its row in the store's list.
+    fn listed(&self, info: &DomainInfo) -> Option<Listed>;
 
     /// Asks for all, or for what changed since.
     fn ask(
@@ -177,6 +184,13 @@ impl<T: Row> Snapshot<T> {
         Ok((found, (end < rows.list.len() || matches!(*self.progress.borrow(), Progress::Reading(_))).then_some(end)))
     }
 
+    /// Waits for the end of the first pass, or as long as this.
+    pub(super) async fn settled(&self, patience: Duration) {
+        let mut progress = self.progress.subscribe();
+        let ended = progress.wait_for(|progress| !matches!(progress, Progress::Reading(_)));
+        let _ = tokio::time::timeout(patience, ended).await;
+    }
+
     /// The first pass.
     async fn fill(self: Arc<Self>, lookup: Arc<Lookup>, at: usize) {
         let result = match lookup.domains.get(at) {
@@ -195,8 +209,11 @@ impl<T: Row> Snapshot<T> {
     async fn read(&self, lookup: &Lookup, domain: &DomainContext) -> Result<(), Error> {
         let started = lookup.now();
         let mark = domain.directory.change_mark().await?;
-        self.take(lookup, domain, None).await?;
+        let noted = self.take(lookup, domain, None).await?;
         let after = domain.directory.change_mark().await?;
+        if noted {
+            lookup.writes.push(Change::Enumerated(T::KIND, domain.config.name.clone(), started));
+        }
         let mut rows = self.lock();
         rows.list.shrink_to_fit();
         // Read from two servers, it may lack what only one of them had; the next time everything is read again.
@@ -246,20 +263,31 @@ impl<T: Row> Snapshot<T> {
         Ok(true)
     }
 
-    async fn take(&self, lookup: &Lookup, domain: &DomainContext, since: Option<u64>) -> Result<(), Error> {
+    /// Whether the store is told of all of them.
+    async fn take(&self, lookup: &Lookup, domain: &DomainContext, since: Option<u64>) -> Result<bool, Error> {
         let info = lookup.learn(domain).await?;
         let (sender, mut batches) = mpsc::channel(AHEAD);
         let asked = T::ask(&*domain.directory, since, sender);
         let taken = async {
+            let mut noted = true;
             while let Some(batch) = batches.recv().await {
+                let mut listed = Vec::with_capacity(batch.len());
                 let mut rows = self.lock();
                 for entry in batch {
                     if let Some(rid) = T::rid(&entry) {
-                        rows.put(rid, T::mint(lookup, domain, &info, entry));
+                        let row = T::mint(lookup, domain, &info, entry);
+                        match &row {
+                            Some(row) => listed.extend(row.listed(&info)),
+                            // A whole pass ends with whoever it did not see.
+                            None if since.is_none() => {}
+                            None => drop(info.sid.with_rid(rid).map(|sid| lookup.writes.push(Change::Remove(sid)))),
+                        }
+                        rows.put(rid, row);
                     }
                 }
                 let count = rows.list.len();
                 drop(rows);
+                noted &= lookup.writes.push(Change::Listed(T::KIND, domain.config.name.clone(), listed, lookup.now()));
                 self.progress.send_if_modified(|progress| match progress {
                     Progress::Reading(rows) => {
                         *rows = count;
@@ -268,8 +296,10 @@ impl<T: Row> Snapshot<T> {
                     Progress::Whole | Progress::Broken(_) => false,
                 });
             }
+            noted
         };
-        tokio::join!(asked, taken).0
+        let (asked, noted) = tokio::join!(asked, taken);
+        asked.map(|()| noted)
     }
 
     fn lock(&self) -> MutexGuard<'_, Rows<T>> {

@@ -36,12 +36,15 @@ impl Writes {
         Ok(Self { queue })
     }
 
-    pub(super) fn push(&self, change: Change) {
-        match self.queue.try_send(Write::Change(change)) {
+    /// Whether it will be written.
+    pub(super) fn push(&self, change: Change) -> bool {
+        let sent = self.queue.try_send(Write::Change(change));
+        match &sent {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => log::debug!("the store is behind by {MAX_WAITING} writes: one is left out"),
             Err(TrySendError::Disconnected(_)) => log::error!("the store's writer has ended: answers stay in memory"),
         }
+        sent.is_ok()
     }
 
     /// Waits until the writes so far are done.

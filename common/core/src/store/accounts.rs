@@ -4,6 +4,7 @@ use rusqlite::{Connection, Params};
 use serde::de::DeserializeOwned;
 
 use super::identity::{IdentityStore, Stored, seconds};
+use super::listing::{self, Kind};
 use crate::Error;
 use crate::types::{GroupRecord, Sid, UserRecord, fold};
 
@@ -15,16 +16,16 @@ pub(super) mod sql {
     pub const USER_BY_UID: &str =
         "SELECT record, fetched FROM user_record WHERE uid = ?1 ORDER BY fetched DESC LIMIT 1";
     pub const USER_BY_SID: &str = "SELECT record, fetched FROM user_record WHERE sid = ?1";
-    pub const USERS_PAGE: &str =
-        "SELECT record, fetched FROM user_record WHERE domain = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
     pub const GROUP_BY_SAM: &str = "SELECT record, fetched FROM group_record WHERE sam = ?1 ORDER BY domain";
     pub const GROUP_BY_SAM_IN: &str = "SELECT record, fetched FROM group_record WHERE sam = ?1 AND domain = ?2";
     pub const GROUP_BY_GID: &str =
         "SELECT record, fetched FROM group_record WHERE gid = ?1 ORDER BY fetched DESC LIMIT 1";
     pub const GROUP_BY_SID: &str = "SELECT record, fetched FROM group_record WHERE sid = ?1";
-    pub const GROUPS_PAGE: &str =
-        "SELECT record, fetched FROM group_record WHERE domain = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
 
+    pub const UNLIST_USERS_OF_SAM: &str =
+        "DELETE FROM listed WHERE sid IN (SELECT sid FROM user_record WHERE sam = ?1 AND domain = ?2 AND sid <> ?3)";
+    pub const UNLIST_GROUPS_OF_SAM: &str =
+        "DELETE FROM listed WHERE sid IN (SELECT sid FROM group_record WHERE sam = ?1 AND domain = ?2 AND sid <> ?3)";
     pub const OTHER_USERS_OF_SAM: &str = "DELETE FROM user_record WHERE sam = ?1 AND domain = ?2 AND sid <> ?3";
     pub const OTHER_USERS_OF_UPN: &str = "UPDATE user_record SET upn = NULL WHERE upn = ?1 AND sid <> ?2";
     pub const PUT_USER: &str = "
@@ -73,16 +74,6 @@ impl IdentityStore {
         Ok(self.records(sql::USER_BY_SID, [sid.to_bytes()])?.pop())
     }
 
-    /// At most `limit` users of a domain by canonical name, those behind `after_name` (`None`: from the first).
-    pub fn users_page(
-        &self,
-        domain: &str,
-        after_name: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<Stored<UserRecord>>, Error> {
-        self.records(sql::USERS_PAGE, (domain, after_name.unwrap_or_default(), limit))
-    }
-
     /// Groups with this sAMAccountName ([`fold`]ed): of one domain, or one of each.
     pub fn groups_by_sam(&self, domain: Option<&str>, folded: &str) -> Result<Vec<Stored<GroupRecord>>, Error> {
         match domain {
@@ -112,16 +103,6 @@ impl IdentityStore {
         })
     }
 
-    /// At most `limit` groups of a domain by canonical name, those behind `after_name` (`None`: from the first).
-    pub fn groups_page(
-        &self,
-        domain: &str,
-        after_name: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<Stored<GroupRecord>>, Error> {
-        self.records(sql::GROUPS_PAGE, (domain, after_name.unwrap_or_default(), limit))
-    }
-
     fn records<T: DeserializeOwned>(&self, query: &str, keys: impl Params) -> Result<Vec<Stored<T>>, Error> {
         self.read(|connection| records(connection, query, keys))
     }
@@ -129,6 +110,7 @@ impl IdentityStore {
 
 pub(super) fn put_user(transaction: &Connection, user: &UserRecord, now: u64) -> Result<(), Error> {
     let (sid, sam, upn) = (user.sid.to_bytes(), fold(&user.sam), user.upn.as_deref().map(fold));
+    transaction.prepare_cached(sql::UNLIST_USERS_OF_SAM)?.execute((&sam, &user.domain, &sid))?;
     transaction.prepare_cached(sql::OTHER_USERS_OF_SAM)?.execute((&sam, &user.domain, &sid))?;
     if let Some(upn) = &upn {
         transaction.prepare_cached(sql::OTHER_USERS_OF_UPN)?.execute((upn, &sid))?;
@@ -136,16 +118,17 @@ pub(super) fn put_user(transaction: &Connection, user: &UserRecord, now: u64) ->
     let record = encode(user)?;
     let row = (&sid, &user.domain, &sam, &upn, &user.name, user.uid, seconds(now), &record);
     transaction.prepare_cached(sql::PUT_USER)?.execute(row)?;
-    Ok(())
+    listing::put(transaction, Kind::Users, &user.domain, &[user.into()], now)
 }
 
 pub(super) fn put_group(transaction: &Connection, group: &GroupRecord, now: u64) -> Result<(), Error> {
     let (sid, sam) = (group.sid.to_bytes(), fold(&group.sam));
+    transaction.prepare_cached(sql::UNLIST_GROUPS_OF_SAM)?.execute((&sam, &group.domain, &sid))?;
     transaction.prepare_cached(sql::OTHER_GROUPS_OF_SAM)?.execute((&sam, &group.domain, &sid))?;
     let record = encode(group)?;
     let row = (&sid, &group.domain, &sam, &group.name, group.gid, seconds(now), &record);
     transaction.prepare_cached(sql::PUT_GROUP)?.execute(row)?;
-    Ok(())
+    listing::put(transaction, Kind::Groups, &group.domain, &[group.into()], now)
 }
 
 /// Rows of `record, fetched`.

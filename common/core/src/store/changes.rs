@@ -6,9 +6,10 @@ use rusqlite::Connection;
 
 use super::accounts::{put_group, put_user};
 use super::identity::{IdentityStore, delete};
+use super::listing::{self, Kind, Listed};
 use super::memberships::{Member, put_list, sql};
 use crate::Error;
-use crate::types::{GroupRecord, Sid, UserRecord};
+use crate::types::{DomainId, GroupRecord, Sid, UserRecord};
 
 /// One thing that the directory said at a time (Unix seconds).
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ pub enum Change {
     Members(Sid, Vec<Member>, u64),
     /// There is no user or group of this SID any more.
     Remove(Sid),
+    /// An enumeration of a domain named these.
+    Listed(Kind, DomainId, Vec<Listed>, u64),
+    /// An enumeration of a domain that began then has named everybody.
+    Enumerated(Kind, DomainId, u64),
 }
 
 impl IdentityStore {
@@ -39,5 +44,7 @@ fn apply(transaction: &Connection, change: &Change) -> Result<(), Error> {
         Change::Memberships(user, groups, now) => put_list(transaction, sql::PUT_GROUPS_OF_USER, user, groups, *now),
         Change::Members(group, members, now) => put_list(transaction, sql::PUT_MEMBERS, group, members, *now),
         Change::Remove(sid) => delete(transaction, sid).map(drop),
+        Change::Listed(kind, domain, rows, now) => listing::put(transaction, *kind, domain, rows, *now),
+        Change::Enumerated(kind, domain, begun) => listing::end_pass(transaction, *kind, domain, *begun),
     }
 }

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::types::Sid;
 
 /// Version of the tables below and of the records in them: a file of any other version is begun anew.
-const VERSION: i32 = 5;
+const VERSION: i32 = 6;
 const TABLES: &str = "
     CREATE TABLE user_record (
         sid BLOB NOT NULL UNIQUE,
@@ -27,7 +27,6 @@ const TABLES: &str = "
     CREATE INDEX user_sam ON user_record (sam, domain);
     CREATE INDEX user_upn ON user_record (upn) WHERE upn IS NOT NULL;
     CREATE INDEX user_uid ON user_record (uid);
-    CREATE INDEX user_name ON user_record (domain, name);
     CREATE INDEX user_fetched ON user_record (fetched);
     CREATE TABLE group_record (
         sid BLOB NOT NULL UNIQUE,
@@ -40,7 +39,6 @@ const TABLES: &str = "
     );
     CREATE INDEX group_sam ON group_record (sam, domain);
     CREATE INDEX group_gid ON group_record (gid);
-    CREATE INDEX group_name ON group_record (domain, name);
     CREATE INDEX group_fetched ON group_record (fetched);
     CREATE TABLE user_groups (sid BLOB NOT NULL UNIQUE, fetched INTEGER NOT NULL, record BLOB NOT NULL);
     CREATE INDEX user_groups_fetched ON user_groups (fetched);
@@ -54,10 +52,27 @@ const TABLES: &str = "
         UNIQUE (sid, filter)
     );
     CREATE INDEX user_filter_fetched ON user_filter (fetched);
+    CREATE TABLE listed (
+        sid BLOB NOT NULL UNIQUE,
+        kind INTEGER NOT NULL,
+        domain TEXT NOT NULL,
+        name TEXT NOT NULL,
+        id INTEGER NOT NULL,
+        fetched INTEGER NOT NULL,
+        UNIQUE (kind, domain, name)
+    );
+    CREATE INDEX listed_fetched ON listed (fetched);
+    CREATE TABLE pass (
+        kind INTEGER NOT NULL,
+        domain TEXT NOT NULL,
+        begun INTEGER NOT NULL,
+        UNIQUE (kind, domain)
+    );
     CREATE TABLE shape (text TEXT NOT NULL);
 ";
 /// Every table; each has the columns `sid` and `fetched`. The first two hold accounts.
-pub(super) const ALL_TABLES: [&str; 5] = ["user_record", "group_record", "user_groups", "group_members", "user_filter"];
+pub(super) const ALL_TABLES: [&str; 6] =
+    ["user_record", "group_record", "user_groups", "group_members", "user_filter", "listed"];
 /// Of these, the ones whose rows are counted.
 const ACCOUNTS: usize = 2;
 
@@ -260,6 +275,7 @@ pub(super) fn delete(transaction: &Connection, sid: &Sid) -> Result<u64, Error> 
 
 /// Deletes every record; gives how many users and groups that were.
 fn empty(transaction: &Connection) -> Result<u64, Error> {
+    transaction.execute("DELETE FROM pass", [])?;
     let mut count = 0;
     for (at, table) in ALL_TABLES.iter().enumerate() {
         let rows = transaction.execute(&format!("DELETE FROM {table}"), [])?;
