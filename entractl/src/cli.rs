@@ -52,6 +52,10 @@ pub enum Verb {
     /// Diagnose: a line per check, each failure with its remedy
     Check(Check),
     /// State of the daemon and of every domain
+    ///
+    /// At its end, and as `state`, `message` and `health` of the JSON form, how the host stands: DISABLED, FAULTED, JOINING,
+    /// LEAVING or HEALTHY, and a code for each thing that is wrong. Where the daemon is not reachable the exit status is 3,
+    /// and these fields stand beside the error. Run as root it sees more. docs/health-codes.md lists the codes.
     Status,
     /// What is known of a user
     User(User),

@@ -1,7 +1,11 @@
 //! The messages of `ctl.sock`, as JSON. `entractl` prints them with `--json`, so their fields are an interface: they
 //! may grow, and none is renamed or removed.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::directory::Fault;
 
 /// What `entractl` asks the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,8 +161,14 @@ pub struct DomainStatus {
     pub since: u64,
     /// Why it is offline, in one sentence.
     pub reason: Option<String>,
+    /// The same by what mends it.
+    #[serde(default)]
+    pub fault: Option<Fault>,
     /// DC in use.
     pub server: Option<String>,
+    /// Its address, of LDAP.
+    #[serde(default)]
+    pub address: Option<SocketAddr>,
     /// Round trip of the last search, in microseconds.
     pub latency_us: Option<u64>,
     /// First and last id of the domain's own slice.

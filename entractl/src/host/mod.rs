@@ -1,5 +1,6 @@
 //! The host that is joined: its files, its names, its services.
 
+pub mod changing;
 pub mod config;
 pub mod file;
 pub mod journal;

@@ -20,6 +20,7 @@ pub(crate) mod version;
 use std::io::{Read, Write};
 use std::time::Instant;
 
+use entra_core::directory::SET_CLOCK;
 use entra_krb5::{Error, Kind};
 
 pub use request::{Failure, Job, Reply, Request};
@@ -74,7 +75,7 @@ fn read_job() -> Result<Job, Failure> {
 fn machine_failure(error: Error) -> Failure {
     match error.kind {
         Kind::Unreachable | Kind::TimedOut => Failure::Offline(error.message),
-        Kind::ClockSkew => Failure::Offline(format!("{}: set this host's clock", error.message)),
+        Kind::ClockSkew => Failure::Offline(format!("{}: {SET_CLOCK}", error.message)),
         Kind::WrongPassword => {
             Failure::Machine(format!("the machine's key is not the directory's ({}): join again", error.message))
         }

@@ -44,6 +44,31 @@ pub struct DomainInfo {
     pub base_dn: String,
 }
 
+/// What a reason that the helper gives for a wrong clock ends with.
+pub const SET_CLOCK: &str = "set this host's clock";
+
+/// Why a directory is not online, by what mends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// No domain controller answers, or none that serves.
+    Unreachable,
+    /// It refuses this machine.
+    Refused,
+    /// This host's clock is too far off for Kerberos.
+    Clock,
+}
+
+impl From<&Error> for Fault {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::MachineUnauthorized(_) => Self::Refused,
+            other if other.to_string().ends_with(SET_CLOCK) => Self::Clock,
+            _ => Self::Unreachable,
+        }
+    }
+}
+
 /// How the directory is, as of its last use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
@@ -53,6 +78,8 @@ pub struct Health {
     pub since: u64,
     /// Why it is not online, in one sentence.
     pub reason: Option<String>,
+    /// The same by what mends it.
+    pub fault: Option<Fault>,
     /// Host name of the DC in use.
     pub server: Option<String>,
     /// Its address, of LDAP.

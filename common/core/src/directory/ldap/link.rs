@@ -10,7 +10,7 @@ use tokio::time::{timeout, timeout_at};
 use super::connect::Connector;
 use super::connection::{Connection, Failure, Found, Query};
 use crate::Error;
-use crate::directory::Health;
+use crate::directory::{Fault, Health};
 use crate::discovery::{Server, Servers};
 
 /// Longest life of one attempt over all DCs.
@@ -245,6 +245,7 @@ impl Link {
             online: state.online,
             since: state.since,
             reason: state.reason.as_ref().map(ToString::to_string),
+            fault: state.reason.as_ref().map(Fault::from),
             server: server.as_ref().map(|server| server.host.clone()),
             address: server.map(|server| server.addr),
             latency_us: (latency > 0).then_some(latency),
