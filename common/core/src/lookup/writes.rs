@@ -2,8 +2,9 @@
 //! transaction.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::Thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -27,13 +28,14 @@ enum Write {
 /// The way to the thread that writes.
 pub(super) struct Writes {
     queue: SyncSender<Write>,
+    writer: Thread,
 }
 
 impl Writes {
     pub(super) fn start(store: Arc<IdentityStore>) -> Result<Self, Error> {
         let (queue, waiting) = sync_channel(MAX_WAITING);
-        std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&store, &waiting))?;
-        Ok(Self { queue })
+        let writer = std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&store, &waiting))?;
+        Ok(Self { queue, writer: writer.thread().clone() })
     }
 
     /// Whether it will be written.
@@ -55,6 +57,7 @@ impl Writes {
             mark = back;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.writer.unpark();
         let _ = wait.await;
     }
 }
@@ -75,20 +78,25 @@ fn work(store: &IdentityStore, waiting: &Receiver<Write>) {
     }
 }
 
-/// Takes what comes within a moment; a mark ends it at once.
+/// Takes what is there and what comes within a moment; a mark ends it at once, and gives who waits for it.
 fn gather(first: Write, waiting: &Receiver<Write>, changes: &mut Vec<Change>) -> Option<oneshot::Sender<()>> {
-    let end = Instant::now() + GATHER;
-    let mut next = Ok(first);
+    let mut rested = false;
+    let mut next = Some(first);
     loop {
         match next {
-            Ok(Write::Change(change)) => changes.push(change),
-            Ok(Write::Mark(mark)) => return Some(mark),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+            Some(Write::Change(change)) => changes.push(change),
+            Some(Write::Mark(mark)) => return Some(mark),
+            None if rested => return None,
+            None => {
+                // Asleep, because a wait in the queue would wake for each write.
+                std::thread::park_timeout(GATHER);
+                rested = true;
+            }
         }
         if changes.len() == BATCH {
             return None;
         }
-        next = waiting.recv_timeout(end.saturating_duration_since(Instant::now()));
+        next = waiting.try_recv().ok();
     }
 }
 
