@@ -15,73 +15,32 @@ unsafe impl Sync for None {}
 
 static MEMBERS: None = None(std::ptr::null_mut());
 
-/// `getpwnam_r` of the module.
-///
-/// # Safety
-/// As nss.h says: `record` can be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn _nss_benchnull_getpwnam_r(
-    _name: *const c_char,
-    record: *mut libc::passwd,
-    _buffer: *mut c_char,
-    _length: usize,
-    _error: *mut c_int,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe { record.write(user()) };
-    SUCCESS
+/// A function of the module that gives the same record to whoever asks.
+macro_rules! gives {
+    ($name:ident, $key:ty, $record:ty, $value:expr) => {
+        /// A lookup of the module.
+        ///
+        /// # Safety
+        /// As nss.h says: `record` can be written.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(
+            _key: $key,
+            record: *mut $record,
+            _buffer: *mut c_char,
+            _length: usize,
+            _error: *mut c_int,
+        ) -> c_int {
+            // SAFETY: the caller's promise.
+            unsafe { record.write($value) };
+            SUCCESS
+        }
+    };
 }
 
-/// `getpwuid_r` of the module.
-///
-/// # Safety
-/// As nss.h says: `record` can be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn _nss_benchnull_getpwuid_r(
-    _uid: libc::uid_t,
-    record: *mut libc::passwd,
-    _buffer: *mut c_char,
-    _length: usize,
-    _error: *mut c_int,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe { record.write(user()) };
-    SUCCESS
-}
-
-/// `getgrnam_r` of the module.
-///
-/// # Safety
-/// As nss.h says: `record` can be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn _nss_benchnull_getgrnam_r(
-    _name: *const c_char,
-    record: *mut libc::group,
-    _buffer: *mut c_char,
-    _length: usize,
-    _error: *mut c_int,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe { record.write(group()) };
-    SUCCESS
-}
-
-/// `getgrgid_r` of the module.
-///
-/// # Safety
-/// As nss.h says: `record` can be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn _nss_benchnull_getgrgid_r(
-    _gid: libc::gid_t,
-    record: *mut libc::group,
-    _buffer: *mut c_char,
-    _length: usize,
-    _error: *mut c_int,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe { record.write(group()) };
-    SUCCESS
-}
+gives!(_nss_benchnull_getpwnam_r, *const c_char, libc::passwd, user());
+gives!(_nss_benchnull_getpwuid_r, libc::uid_t, libc::passwd, user());
+gives!(_nss_benchnull_getgrnam_r, *const c_char, libc::group, group());
+gives!(_nss_benchnull_getgrgid_r, libc::gid_t, libc::group, group());
 
 /// `initgroups_dyn` of the module: no group more.
 #[unsafe(no_mangle)]

@@ -3,14 +3,13 @@
 
 #![forbid(unsafe_code)]
 
-mod bench;
-mod chaos;
 mod demo;
 mod fuzz;
 mod gate;
 mod lab;
 mod miri;
 mod needs;
+mod on_lab;
 mod package;
 mod run;
 mod test;
@@ -36,9 +35,9 @@ enum Command {
     /// Bring the lab up or down, or open a shell in one of its nodes (needs root)
     Lab(lab::Options),
     /// Measure beside SSSD and winbind, and write docs/benchmarks.md (needs root)
-    Bench(bench::Options),
+    Bench(on_lab::Options),
     /// Make faults in the lab under a load, and write docs/reliability.md (needs root)
-    Chaos(chaos::Options),
+    Chaos(on_lab::Options),
     /// Build packages into target/packages
     Package(package::Options),
     /// Count the instructions of warm lookups, and compare
@@ -56,8 +55,8 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Test(options) => test::run(&options),
         Command::Lab(options) => lab::run(&options),
-        Command::Bench(options) => bench::run(&options),
-        Command::Chaos(options) => chaos::run(&options),
+        Command::Bench(options) => on_lab::bench(&options),
+        Command::Chaos(options) => on_lab::chaos(&options),
         Command::Package(options) => package::run(&options),
         Command::Gate => gate::run(),
         Command::Fuzz(options) => fuzz::run(&options),
