@@ -14,7 +14,7 @@ use entra_core::config::{self, Config};
 use entra_krb5::Profile;
 use entra_wire::{local, paths};
 use entrad::account::{self, Account};
-use entrad::broker::{self, Channel, Policy};
+use entrad::broker::{self, Channel, Policy, Realm};
 use entrad::places::{Places, SOCKET_MASK};
 use entrad::worker::{self, Startup};
 use entrad::{journal, privileges, seccomp};
@@ -135,7 +135,11 @@ fn broker_settings(
     let (helpers, queue) = broker::LIMITS;
     Ok(broker::Settings {
         policy: Policy {
-            realms: config.domains.iter().map(config::Domain::realm).collect(),
+            realms: config
+                .domains
+                .iter()
+                .map(|domain| Realm { name: domain.realm(), keytab_max_age: domain.keytab_max_age })
+                .collect(),
             config: absolute(&arguments.config)?,
             passwd: entra_wire::local::passwd().to_owned(),
             group: entra_wire::local::group().to_owned(),

@@ -26,7 +26,7 @@ use entra_core::auth::{
     AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, PasswordPipe, RenewRequest,
 };
 use entrad::account::Account;
-use entrad::broker::{self, Channel, Policy, Settings};
+use entrad::broker::{self, Channel, Policy, Realm, Settings};
 use entrad::{privileges, seccomp};
 use support::{REALM, TestKdc};
 
@@ -132,7 +132,7 @@ impl Stage {
     fn settings(&self) -> Settings {
         Settings {
             policy: Policy {
-                realms: vec![REALM.into()],
+                realms: vec![Realm { name: REALM.into(), keytab_max_age: Duration::ZERO }],
                 config: self.path("entra.toml"),
                 passwd: "/etc/passwd".into(),
                 group: "/etc/group".into(),
@@ -161,6 +161,7 @@ impl Stage {
         AuthRequest {
             realm: REALM.into(),
             kdc: self.kdc,
+            other_kdcs: Vec::new(),
             principal: "alice".into(),
             expected_sid: "S-1-5-21-1-2-3-1104".parse().unwrap(),
             ccache: Some(CcacheTarget {
@@ -272,11 +273,16 @@ fn no_logon_information(stage: &Stage) {
 fn silent_kdc(stage: &Stage) {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let request = AuthRequest { kdc: silent.local_addr().unwrap(), timeout: Duration::from_secs(1), ..stage.login() };
+    // Beside one that answers it costs its patience alone; that this KDC issues no PAC comes after every proof.
+    let beside = AuthRequest { other_kdcs: vec![stage.kdc], timeout: Duration::from_secs(10), ..request.clone() };
     Stage::play(stage.settings(), async |channel| {
         let started = Instant::now();
         let answer = log_in(&channel, request, PASSWORD).await.unwrap();
         assert!(matches!(answer.verdict, KdcVerdict::Unreachable(_)), "{answer:?}");
         assert!(started.elapsed() < Duration::from_secs(10));
+        assert_eq!(log_in(&channel, beside.clone(), "wrong").await.unwrap().verdict, KdcVerdict::WrongPassword);
+        let answer = log_in(&channel, beside, PASSWORD).await.unwrap();
+        assert!(matches!(answer.verdict, KdcVerdict::Failed(_)), "{answer:?}");
     });
 }
 

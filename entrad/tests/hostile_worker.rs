@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use entra_core::auth::{AuthRequest, CcacheTarget, ChangeRequest, RenewRequest, RotateRequest};
 use entrad::account::Account;
-use entrad::broker::{self, Policy, Settings};
+use entrad::broker::{self, Policy, Realm, Settings};
 use entrad::helper::{Failure, Reply, Request};
 use entrad::{privileges, seccomp};
 
@@ -25,6 +25,8 @@ const WORKER: u32 = 61_184;
 const PERSON: u32 = 1_999_000_001;
 const REALM: &str = "TEST.EXAMPLE";
 const SOON: Duration = Duration::from_secs(5);
+/// `keytab_max_age`
+const MAX_AGE: Duration = Duration::from_secs(30 * 86_400);
 
 fn main() {
     if !privileges::is_root() {
@@ -51,8 +53,9 @@ fn play(folder: &Path) {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
     let config = folder.join("entra.toml");
     fs::write(&config, "[domains.\"test.example\"]\n").unwrap();
+    let realms = vec![Realm { name: REALM.into(), keytab_max_age: MAX_AGE }];
     let settings = Settings {
-        policy: Policy { realms: vec![REALM.into()], config, passwd: "/etc/passwd".into(), group: "/etc/group".into() },
+        policy: Policy { realms, config, passwd: "/etc/passwd".into(), group: "/etc/group".into() },
         program,
         keytab: folder.join("keytab"),
         machine_ccache: folder.join("machine.ccache"),
@@ -112,11 +115,15 @@ fn renew(realm: &str, kdc: &str, ccache: CcacheTarget) -> Request {
 }
 
 fn rotate(realm: &str, kdc: &str, kpasswd: &str) -> Request {
+    rotate_older(realm, kdc, kpasswd, MAX_AGE)
+}
+
+fn rotate_older(realm: &str, kdc: &str, kpasswd: &str, older_than: Duration) -> Request {
     Request::RotateKeytab(RotateRequest {
         realm: realm.into(),
         kdc: kdc.parse().unwrap(),
         kpasswd: kpasswd.parse().unwrap(),
-        older_than: Duration::ZERO,
+        older_than,
         timeout: SOON,
     })
 }
@@ -138,12 +145,15 @@ fn outside_the_list() -> Vec<(&'static str, Request)> {
         ("a ticket renewed from nowhere", renew(REALM, "0.0.0.0:88", own())),
         ("keys of another realm changed", rotate("EVIL.EXAMPLE", kdc, "192.0.2.10:464")),
         ("keys changed with one machine, proven with another", rotate(REALM, kdc, "192.0.2.11:464")),
+        ("keys changed at any age", rotate_older(REALM, kdc, "192.0.2.10:464", Duration::ZERO)),
+        ("at half of their time", rotate_older(REALM, kdc, "192.0.2.10:464", MAX_AGE / 2)),
         ("keys changed at no port", rotate(REALM, kdc, "192.0.2.10:0")),
         (
             "a login without a password",
             Request::Authenticate(AuthRequest {
                 realm: REALM.into(),
                 kdc: kdc.parse().unwrap(),
+                other_kdcs: Vec::new(),
                 principal: "root".into(),
                 expected_sid: "S-1-5-21-1-2-3-500".parse().unwrap(),
                 ccache: None,

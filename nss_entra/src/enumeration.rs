@@ -11,6 +11,7 @@ use entra_wire::codec::Reader;
 use entra_wire::guard::ID_FLOOR;
 use entra_wire::local_names::LocalNames;
 use entra_wire::nss::Request;
+use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
 
 use crate::daemon::{Deadline, ask};
@@ -33,6 +34,8 @@ pub(crate) struct Stream {
     request: fn(&[u8]) -> Request<'_>,
     /// Whose names and ids are not given.
     local: fn() -> &'static Path,
+    /// Names besides that are not given, from the configuration.
+    reserved: fn(&Path) -> Reserved,
     /// Fewest bytes of an entry on the wire.
     least: usize,
 }
@@ -56,9 +59,15 @@ impl State {
 }
 
 impl Stream {
-    /// An enumeration of what `request` lists, `least` bytes an entry at least, without those of the `local` file.
-    pub(crate) const fn new(request: fn(&[u8]) -> Request<'_>, least: usize, local: fn() -> &'static Path) -> Self {
-        Self { state: Mutex::new(State::START), request, local, least }
+    /// An enumeration of what `request` lists, `least` bytes an entry at least, without those of the `local` file and the
+    /// `reserved` names.
+    pub(crate) const fn new(
+        request: fn(&[u8]) -> Request<'_>,
+        least: usize,
+        local: fn() -> &'static Path,
+        reserved: fn(&Path) -> Reserved,
+    ) -> Self {
+        Self { state: Mutex::new(State::START), request, local, reserved, least }
     }
 
     /// From the start again; frees the batch.
@@ -103,7 +112,9 @@ impl Stream {
             return Err(Failure::NotFound);
         }
         // Before the batch is let go: where nobody can tell who is local, it is asked for again.
-        let local = LocalNames::read((self.local)(), usize::MAX, |id| id >= ID_FLOOR).map_err(|_| Failure::TryLater)?;
+        let reserved = (self.reserved)(&settings.config);
+        let local = LocalNames::read((self.local)(), usize::MAX, &reserved, |id| id >= ID_FLOOR)
+            .map_err(|_| Failure::TryLater)?;
         let mut batch = std::mem::take(&mut state.batch);
         let mut reader = ask(&(self.request)(&state.cursor), settings, deadline, &mut batch)?;
         let cursor = reader.cursor()?.to_vec();

@@ -8,6 +8,7 @@ use entra_wire::guard::{ID_FLOOR, begins_with_member, fits_lines, id_may_be_ours
 use entra_wire::local_names::LocalNames;
 use entra_wire::nss::{Group, Request};
 use entra_wire::ranges::Ranges;
+use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
 
 use crate::buffer::Destination;
@@ -17,7 +18,8 @@ use crate::local::{self, refuse_local};
 use crate::shared;
 use crate::status::Failure;
 
-static STREAM: Stream = Stream::new(|cursor| Request::GroupList(cursor), Group::LEAST, local::group);
+static STREAM: Stream =
+    Stream::new(|cursor| Request::GroupList(cursor), Group::LEAST, local::group, Reserved::of_config);
 
 /// `getgrnam`: the group of this name, with all of its members.
 pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
@@ -32,11 +34,13 @@ pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CGroup>) -> Result<
     if given.is_some() {
         return Ok(());
     }
+    refuse_reserved(settings, name)?;
     let mut body = Vec::new();
     let group = look_up(&Request::GroupByName(name), settings, &mut body)?;
     if !may_be_ours(&group, &Ranges::of_config(&settings.config)) {
         return Err(Failure::NotFound);
     }
+    refuse_reserved(settings, group.name)?;
     refuse_local(local::group(), &[name, group.name], Some(group.gid))?;
     pack(group, into)
 }
@@ -63,6 +67,7 @@ pub(crate) fn by_gid(gid: u32, mut into: Destination<'_, CGroup>) -> Result<(), 
     if group.gid != gid || !may_be_ours(&group, &ranges) {
         return Err(Failure::NotFound);
     }
+    refuse_reserved(settings, group.name)?;
     refuse_local(local::group(), &[group.name], Some(gid))?;
     pack(group, into)
 }
@@ -140,6 +145,11 @@ fn point_at(
         filled += 1;
     }
     filled == count
+}
+
+/// Programs of the host give rights to such a name: whoever carries it, it is not the directory's.
+fn refuse_reserved(settings: &Settings, name: &[u8]) -> Result<(), Failure> {
+    if Reserved::of_config(&settings.config).have(name) { Err(Failure::NotFound) } else { Ok(()) }
 }
 
 fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Group<'b>, Failure> {

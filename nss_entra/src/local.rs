@@ -5,6 +5,7 @@ use std::path::Path;
 
 use entra_wire::local;
 use entra_wire::local_names::LocalNames;
+use entra_wire::reserved::Reserved;
 
 use crate::status::Failure;
 
@@ -37,7 +38,7 @@ pub(crate) fn ids(file: &Path, wanted: impl Fn(u32) -> bool) -> Result<Vec<u32>,
 
 /// The names of a file, however many there are.
 pub(crate) fn names(file: &Path) -> Result<LocalNames, Failure> {
-    LocalNames::read(file, usize::MAX, |_| false).map_err(|_| Failure::TryLater)
+    LocalNames::read(file, usize::MAX, &Reserved::NONE, |_| false).map_err(|_| Failure::TryLater)
 }
 
 #[cfg(test)]

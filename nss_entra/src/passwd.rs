@@ -7,6 +7,7 @@ use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{ID_FLOOR, fits_lines, id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Passwd, Request};
 use entra_wire::ranges::Ranges;
+use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
 
 use crate::buffer::Destination;
@@ -16,7 +17,8 @@ use crate::local::{self, refuse_local};
 use crate::shared;
 use crate::status::Failure;
 
-static STREAM: Stream = Stream::new(|cursor| Request::PasswdList(cursor), Passwd::LEAST, local::passwd);
+static STREAM: Stream =
+    Stream::new(|cursor| Request::PasswdList(cursor), Passwd::LEAST, local::passwd, |_| Reserved::NONE);
 
 /// `getpwnam`: the user that has this name in any of its forms.
 pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {

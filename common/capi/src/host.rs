@@ -11,6 +11,7 @@ use entra_wire::local_names::LocalNames;
 use entra_wire::nss::Request;
 use entra_wire::protocol::{MAX_REPLY, Status};
 use entra_wire::ranges::Ranges;
+use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
 
 use crate::status::Failure;
@@ -59,15 +60,18 @@ pub(crate) struct Bounds {
     pub(crate) ranges: Ranges,
     /// `/etc/passwd`
     pub(crate) users: LocalNames,
-    /// `/etc/group`
+    /// `/etc/group`, and the reserved names
     pub(crate) groups: LocalNames,
 }
 
 impl Bounds {
     /// Reads them. [`Failure::Unavailable`] where a file cannot be read: then nobody can tell who is local.
     pub(crate) fn read() -> Result<Self, Failure> {
-        let names = |path: &Path| LocalNames::read(path, usize::MAX, |_| true).map_err(|_| Failure::Unavailable);
-        let ranges = Ranges::of_config(&Settings::current().config);
-        Ok(Self { ranges, users: names(local::passwd())?, groups: names(local::group())? })
+        let names = |path: &Path, reserved: &Reserved| {
+            LocalNames::read(path, usize::MAX, reserved, |_| true).map_err(|_| Failure::Unavailable)
+        };
+        let config = &Settings::current().config;
+        let (ranges, reserved) = (Ranges::of_config(config), Reserved::of_config(config));
+        Ok(Self { ranges, users: names(local::passwd(), &Reserved::NONE)?, groups: names(local::group(), &reserved)? })
     }
 }

@@ -44,6 +44,8 @@ pub enum Kind {
     Unreachable,
     /// The deadline passed.
     TimedOut,
+    /// The KDC was given up before it got anything that was made with the secret: another one may be asked.
+    Silent,
     /// The answer is not what the protocol allows, or was changed on its way.
     BadReply,
     /// The keytab is missing, cannot be read, or has no fitting key.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ptr::null_mut;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::ccache::{Ccache, Credentials};
 use crate::context::{Context, c_string};
@@ -11,7 +11,7 @@ use crate::ffi;
 use crate::keytab::Keytab;
 use crate::password::Password;
 use crate::principal::Principal;
-use crate::transport;
+use crate::transport::Connection;
 
 /// Most requests of one attempt: FAST negotiation, hints, proof, and one of several steps.
 const MAX_REQUESTS: u32 = 6;
@@ -70,15 +70,53 @@ pub struct InitialRequest<'a> {
 /// # Errors
 /// The KDC's answer by [`Kind`]; [`Kind::TimedOut`] and [`Kind::Unreachable`] when there was none.
 pub fn initial<'c>(context: &'c Context, request: &InitialRequest<'_>) -> Result<Credentials<'c>, Error> {
+    run(context, request, None)
+}
+
+/// As [`initial`], for those who know another KDC: gives this one up where it does not take a connection or leaves the
+/// first request unanswered for as long as `patience`. That request holds no proof yet (RFC 4120 3.1.1), so whoever is
+/// asked next is the first who gets one.
+///
+/// # Errors
+/// As [`initial`]; [`Kind::Silent`] where the KDC was given up, and has got nothing that was made with the secret.
+pub fn initial_unless_silent<'c>(
+    context: &'c Context,
+    request: &InitialRequest<'_>,
+    patience: Duration,
+) -> Result<Credentials<'c>, Error> {
+    run(context, request, Some(patience))
+}
+
+fn run<'c>(
+    context: &'c Context,
+    request: &InitialRequest<'_>,
+    patience: Option<Duration>,
+) -> Result<Credentials<'c>, Error> {
     let exchange = Exchange::start(context, request)?;
     let mut reply = Vec::new();
-    for _ in 0..MAX_REQUESTS {
+    for sent in 0..MAX_REQUESTS {
         let Some(message) = exchange.step(&mut reply, request.realm)? else {
             return exchange.credentials();
         };
-        reply = transport::exchange(request.kdc, &message, request.deadline)?;
+        let soon = |patience: Option<Duration>| {
+            patience.map_or(request.deadline, |patience| request.deadline.min(Instant::now() + patience))
+        };
+        // The second request may hold a proof, and has not left before the connection is there.
+        let connecting = patience.filter(|_| sent <= 1);
+        let opened = Connection::open(request.kdc, soon(connecting));
+        let connection = opened.map_err(|error| silent_if(connecting.is_some(), error))?;
+        let answering = patience.filter(|_| sent == 0);
+        let answered = connection.until(soon(answering)).exchange(&message);
+        reply = answered.map_err(|error| silent_if(answering.is_some(), error))?;
     }
     Err(Error::ours(Kind::BadReply, "the KDC kept asking for more"))
+}
+
+fn silent_if(may_be_left: bool, error: Error) -> Error {
+    match error.kind {
+        Kind::TimedOut | Kind::Unreachable if may_be_left => Error { kind: Kind::Silent, ..error },
+        _ => error,
+    }
 }
 
 struct Exchange<'c> {

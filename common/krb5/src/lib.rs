@@ -55,7 +55,7 @@ pub use change::{ChangeAnswer, ChangeError, change_password};
 pub use context::Context;
 pub use derive::{NewKeys, add_computer_key, add_keys};
 pub use error::{Error, Kind};
-pub use initial::{Armor, InitialRequest, Secret, initial};
+pub use initial::{Armor, InitialRequest, Secret, initial, initial_unless_silent};
 pub use keytab::{Keytab, KeytabEntry};
 pub use password::Password;
 pub use principal::Principal;

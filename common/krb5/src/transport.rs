@@ -9,6 +9,9 @@ use crate::error::{Error, Kind};
 
 /// Longest reply that is read, in bytes. A PAC of the largest size that AD issues stays far below.
 const MAX_REPLY: usize = 1024 * 1024;
+/// Longest silence of a peer that owes an acknowledgement (`TCP_USER_TIMEOUT`): a KDC that thinks has acknowledged the
+/// request, one whose cable is out has not. Room for three repetitions on a slow way.
+const SILENCE: Duration = Duration::from_secs(4);
 
 /// Sends `request` to `kdc` and gives its reply, all before `deadline`.
 ///
@@ -36,7 +39,13 @@ impl Connection {
         let stream = stream.map_err(|error| failed(server, &error))?;
         // The prefix and the message leave in one segment anyway; what is saved is the wait for the last one's ACK.
         let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(SILENCE));
         Ok(Self { stream, server, deadline })
+    }
+
+    /// The same with another deadline, which may be later than the one to connect.
+    pub(crate) fn until(self, deadline: Instant) -> Self {
+        Self { deadline, ..self }
     }
 
     /// This side's address.

@@ -100,7 +100,7 @@ mod tests {
     fn a_member_is_judged_up_to_its_end() {
         let file = std::env::temp_dir().join(format!("entra-members-{}", std::process::id()));
         std::fs::write(&file, "localuser:x:1000:1000::/:/bin/sh\n").unwrap();
-        let local = LocalNames::read(&file, 1000, |_| true).unwrap();
+        let local = LocalNames::read(&file, 1000, &crate::reserved::Reserved::NONE, |_| true).unwrap();
         std::fs::remove_file(&file).unwrap();
         for text in [&b"alice\0"[..], b"alice\0localuser\0", b"localuser2\0", b"1000\0", b"z\0"] {
             assert!(begins_with_member(&[b"x\0", text].concat(), 2, &local), "{text:?}");

@@ -34,7 +34,10 @@ pub mod pam;
 pub mod paths;
 pub mod protocol;
 pub mod ranges;
+pub mod reserved;
+#[allow(unsafe_code)] // FFI edge: SCM_RIGHTS, which std does not have.
+pub mod rights;
 #[allow(unsafe_code)] // FFI edge: AT_SECURE, the process's user, and a value that is made once.
 pub mod settings;
-#[allow(unsafe_code)] // FFI edge: socket calls that std does not offer (peer credentials, SCM_RIGHTS, deadlines).
+#[allow(unsafe_code)] // FFI edge: socket calls that std does not offer (peer credentials, deadlines).
 mod socket;

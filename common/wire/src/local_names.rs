@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::path::Path;
 
 use crate::local;
+use crate::reserved::Reserved;
 
 /// Bytes of a name's beginning that count in the marks.
 const HEAD: usize = 4;
@@ -31,12 +32,13 @@ pub struct LocalNames {
 
 impl LocalNames {
     /// Reads the names of the file at `path`, as many bytes of them as `most` at most, and the ids that `wanted` holds
-    /// for. `root` is one of the names, whatever the file says.
+    /// for. `root` is one of the names, whatever the file says, and so are those that are `reserved`.
     ///
     /// # Errors
     /// [`Unknown`].
-    pub fn read(path: &Path, most: usize, wanted: impl Fn(u32) -> bool) -> Result<Self, Unknown> {
+    pub fn read(path: &Path, most: usize, reserved: &Reserved, wanted: impl Fn(u32) -> bool) -> Result<Self, Unknown> {
         let mut names = vec![b"root".to_vec()];
+        names.extend(reserved.iter().map(<[u8]>::to_ascii_lowercase));
         let (mut ids, mut size) = (Vec::new(), 0);
         let read = local::scan(path, |name, id| {
             size += name.len();
@@ -172,7 +174,7 @@ mod tests {
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("entra-names-{}-{number}", std::process::id()));
         std::fs::write(&path, text).unwrap();
-        let names = LocalNames::read(&path, 1000, |id| id >= 1000).unwrap();
+        let names = LocalNames::read(&path, 1000, &Reserved::NONE, |id| id >= 1000).unwrap();
         std::fs::remove_file(&path).unwrap();
         names
     }
@@ -207,7 +209,7 @@ mod tests {
     fn what_is_too_long_or_cannot_be_read_is_unknown() {
         let path = std::env::temp_dir().join(format!("entra-names-long-{}", std::process::id()));
         std::fs::write(&path, "alice:x:1000:\nbob:x:1001:\n").unwrap();
-        let read = |most| LocalNames::read(&path, most, |_| true).map(|names| names.ids().len());
+        let read = |most| LocalNames::read(&path, most, &Reserved::NONE, |_| true).map(|names| names.ids().len());
         assert_eq!((read(7), read(8)), (Err(Unknown::TooLong), Ok(2)));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read(8), Err(Unknown::Unreadable));

@@ -112,7 +112,8 @@ impl Stamp {
     }
 }
 
-fn read(path: &Path) -> Option<String> {
+/// The configuration's text, where it is a file of root's or of this process's own that nobody else can write.
+pub(crate) fn read(path: &Path) -> Option<String> {
     let file = std::fs::File::open(path).ok()?;
     let meta = file.metadata().ok()?;
     let own = std::fs::metadata("/proc/self").map(|process| process.uid()).unwrap_or_default();
@@ -138,7 +139,7 @@ fn is_domain_header(trimmed: &str) -> bool {
 }
 
 /// The line without its comment: a `#` outside of quotes.
-fn strip_comment(line: &str) -> &str {
+pub(crate) fn strip_comment(line: &str) -> &str {
     let mut quote = None;
     for (at, byte) in line.bytes().enumerate() {
         match (quote, byte) {

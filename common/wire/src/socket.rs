@@ -1,16 +1,14 @@
-//! A non-blocking Unix stream with deadlines. FFI edge: std offers neither peer credentials, nor SCM_RIGHTS, nor a
-//! connect with a deadline.
+//! A non-blocking Unix stream with deadlines. FFI edge: std offers neither peer credentials nor a connect
+//! with a deadline.
 
 use std::io::Error;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::client::CallError;
-
-/// Most descriptors that one message carries.
-const MAX_FDS: usize = 2;
+use crate::rights;
 
 /// One connected stream; closed when dropped.
 pub(crate) struct Stream {
@@ -64,7 +62,7 @@ impl Stream {
         let mut sent = 0;
         while sent < bytes.len() {
             let carried = if sent == 0 { fds } else { &[] };
-            let count = send_once(&self.fd, &bytes[sent..], carried);
+            let count = rights::send(self.fd.as_fd(), &bytes[sent..], carried);
             match count {
                 Ok(count) => sent += count,
                 Err(error) => self.recover(&error, libc::POLLOUT, deadline)?,
@@ -151,44 +149,4 @@ fn socket() -> Result<OwnedFd, CallError> {
     }
     // SAFETY: as above.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
-}
-
-/// Room for a control message of [`MAX_FDS`] descriptors, aligned as the kernel's macros expect.
-#[repr(C)]
-union Control {
-    bytes: [u8; 64],
-    header: libc::cmsghdr,
-}
-
-fn send_once(fd: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<usize, Error> {
-    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    // SAFETY: all-zero bytes are a valid msghdr.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    let mut control = Control { bytes: [0; 64] };
-    if !fds.is_empty() {
-        if fds.len() > MAX_FDS {
-            return Err(Error::from_raw_os_error(libc::EINVAL));
-        }
-        let size = std::mem::size_of_val(fds) as u32;
-        // SAFETY: CMSG_SPACE and CMSG_LEN only compute; the header lies in `control`, which has room for MAX_FDS
-        // descriptors, and `msg_controllen` says so.
-        unsafe {
-            message.msg_control = (&raw mut control).cast();
-            message.msg_controllen = libc::CMSG_SPACE(size) as _;
-            let header = libc::CMSG_FIRSTHDR(&raw const message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(size) as _;
-            let data = libc::CMSG_DATA(header);
-            for (at, borrowed) in fds.iter().enumerate() {
-                let bytes = borrowed.as_raw_fd().to_ne_bytes();
-                data.add(at * bytes.len()).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            }
-        }
-    }
-    // SAFETY: every pointer in `message` is to memory that lives until the call returns.
-    let count = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
-    if count < 0 { Err(Error::last_os_error()) } else { Ok(count.cast_unsigned()) }
 }

@@ -12,6 +12,7 @@ mod child;
 mod copy;
 mod frame;
 mod queue;
+mod refusals;
 #[allow(unsafe_code)] // FFI edge
 mod seqpacket;
 mod serve;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 pub use channel::Channel;
 pub use serve::{Settings, serve};
-pub use validate::Policy;
+pub use validate::{Policy, Realm};
 
 use self::seqpacket::Interest;
 use crate::privileges;

@@ -1,10 +1,11 @@
 //! The socket between worker and broker: datagrams in order, whole or not at all, with a descriptor beside. FFI edge:
-//! std has no SOCK_SEQPACKET and no SCM_RIGHTS.
+//! std has no SOCK_SEQPACKET.
 
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use entra_wire::rights;
 use tokio::io::unix::AsyncFd;
 
 /// Longest message, in bytes.
@@ -43,96 +44,24 @@ pub(crate) fn watch(socket: OwnedFd) -> Result<AsyncFd<OwnedFd>> {
 /// Most descriptors beside one message: the old and the new password of a change.
 pub(crate) const MAX_DESCRIPTORS: usize = 2;
 
-/// Room for a control message with [`MAX_DESCRIPTORS`], aligned as the kernel's macros expect. Larger than they need:
-/// what else a peer sends must arrive to be closed, or is cut off by the kernel, which closes it.
-#[repr(C)]
-union Control {
-    bytes: [u8; 64],
-    header: libc::cmsghdr,
-}
-
 /// Sends one message. [`ErrorKind::WouldBlock`] when the other end's queue is full, [`ErrorKind::InvalidInput`] for more
 /// than [`MAX_DESCRIPTORS`].
 pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     if descriptors.len() > MAX_DESCRIPTORS {
         return Err(ErrorKind::InvalidInput.into());
     }
-    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    // SAFETY: all-zero bytes are a valid msghdr.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    let mut control = Control { bytes: [0; 64] };
-    if !descriptors.is_empty() {
-        let size = size_of_val(descriptors) as u32;
-        // SAFETY: CMSG_SPACE and CMSG_LEN only compute; the header lies in `control`, which has room for
-        // MAX_DESCRIPTORS, and `msg_controllen` says how many there are.
-        unsafe {
-            message.msg_control = (&raw mut control).cast();
-            message.msg_controllen = libc::CMSG_SPACE(size) as _;
-            let header = libc::CMSG_FIRSTHDR(&raw const message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(size) as _;
-            let data = libc::CMSG_DATA(header);
-            for (at, descriptor) in descriptors.iter().enumerate() {
-                let number = descriptor.as_raw_fd().to_ne_bytes();
-                data.add(at * number.len()).copy_from_nonoverlapping(number.as_ptr(), number.len());
-            }
-        }
-    }
-    // SAFETY: every pointer in `message` is to memory that lives until the call returns.
-    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
-    if sent < 0 { Err(Error::last_os_error()) } else { Ok(()) }
+    rights::send(socket, bytes, descriptors).map(drop)
 }
 
-/// Takes one message. [`ErrorKind::WouldBlock`] when there is none, [`ErrorKind::InvalidData`] for one that is longer
-/// than `buffer`.
+/// Takes one message; descriptors beyond [`MAX_DESCRIPTORS`] are closed. [`ErrorKind::WouldBlock`] when there is none,
+/// [`ErrorKind::InvalidData`] for one that is longer than `buffer`.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut control = Control { bytes: [0; 64] };
-    // SAFETY: all-zero bytes are a valid msghdr.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = size_of::<Control>() as _;
-    // SAFETY: every pointer in `message` is to writable memory of the length given.
-    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
-    if length < 0 {
-        return Err(Error::last_os_error());
-    }
-    // Descriptors first: whatever is wrong with the message, they have to be closed.
-    let descriptors = take_descriptors(&message);
-    if message.msg_flags & libc::MSG_TRUNC != 0 {
+    let rights::Received { length, cut, mut descriptors } = rights::receive(socket, buffer, true)?;
+    if cut {
         return Err(ErrorKind::InvalidData.into());
     }
-    Ok(Received { length: length.cast_unsigned(), descriptors })
-}
-
-/// The descriptors that came with `message`; those beyond [`MAX_DESCRIPTORS`] are closed.
-fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
-    let mut taken = Vec::new();
-    // SAFETY: the kernel filled the control buffer and set its length; the macros stay within it. Every descriptor in
-    // it is new and ours.
-    unsafe {
-        let mut header = libc::CMSG_FIRSTHDR(message);
-        while let Some(found) = header.as_ref() {
-            if found.cmsg_level == libc::SOL_SOCKET && found.cmsg_type == libc::SCM_RIGHTS {
-                let data = libc::CMSG_DATA(header);
-                let bytes = (found.cmsg_len as u64).saturating_sub(u64::from(libc::CMSG_LEN(0))) as usize;
-                for at in 0..bytes / size_of::<RawFd>() {
-                    let mut number = [0; size_of::<RawFd>()];
-                    data.add(at * number.len()).copy_to_nonoverlapping(number.as_mut_ptr(), number.len());
-                    let owned = OwnedFd::from_raw_fd(RawFd::from_ne_bytes(number));
-                    taken.push(owned);
-                }
-            }
-            header = libc::CMSG_NXTHDR(message, header);
-        }
-    }
-    taken.truncate(MAX_DESCRIPTORS);
-    taken
+    descriptors.truncate(MAX_DESCRIPTORS);
+    Ok(Received { length, descriptors })
 }
 
 /// A descriptor to wait for, and what for.

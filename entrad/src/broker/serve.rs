@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::broker::child::{Helper, Progress};
 use crate::broker::queue::{Queue, Waiting, Weight};
+use crate::broker::refusals::Refusals;
 use crate::broker::seqpacket::{self, Interest, MAX_MESSAGE};
 use crate::broker::{Policy, frame};
 use crate::helper::version::{self, Wrong};
@@ -51,7 +52,8 @@ pub fn serve(socket: OwnedFd, settings: Settings) -> Result<()> {
     let _reserved = seqpacket::reserve_descriptors()?;
     let queue = Queue::new(settings.queue);
     let (running, dying, answers) = (Vec::new(), Vec::new(), VecDeque::new());
-    let mut broker = Broker { socket, settings, running, dying, queue, answers };
+    let refusals = Refusals::default();
+    let mut broker = Broker { socket, settings, running, dying, queue, answers, refusals };
     let outcome = broker.run();
     // Not waited for: init inherits them when this process ends.
     broker.dying.extend(broker.running.drain(..).map(Helper::kill));
@@ -66,6 +68,7 @@ struct Broker {
     dying: Vec<Child>,
     queue: Queue,
     answers: VecDeque<Vec<u8>>,
+    refusals: Refusals,
 }
 
 impl Broker {
@@ -110,7 +113,7 @@ impl Broker {
                 Ok(received) => self.take(&buffer[..received.length], received.descriptors),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::InvalidData => log::warn!("a request that is too long"),
+                Err(error) if error.kind() == ErrorKind::InvalidData => self.log_refusal("it is too long"),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(false),
                 Err(error) => return Err(error),
             }
@@ -123,19 +126,25 @@ impl Broker {
 
     fn take(&mut self, message: &[u8], passwords: Vec<OwnedFd>) {
         let Some((id, body)) = frame::split(message) else {
-            log::warn!("a request without an id");
-            return;
+            return self.log_refusal("it has no id");
         };
         let Ok(request) = postcard::from_bytes::<Request>(body) else {
+            self.log_refusal("it is none");
             return self.answer(id, &Reply::Failed(Failure::Refused("not a request".into())));
         };
         if let Err(reason) = self.settings.policy.check(&request, passwords.len()) {
-            log::warn!("a request of the worker is refused: {reason}");
+            self.log_refusal(reason);
             return self.answer(id, &Reply::Failed(Failure::Refused(reason.into())));
         }
         let deadline = Instant::now() + request.whole() + GRACE;
         if !self.queue.push(Waiting { id, request, passwords, deadline }) {
             self.answer(id, &Reply::Failed(Failure::Busy));
+        }
+    }
+
+    fn log_refusal(&mut self, reason: &str) {
+        if let Some(line) = self.refusals.line(reason, Instant::now()) {
+            log::warn!("{line}");
         }
     }
 

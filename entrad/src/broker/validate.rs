@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use entra_core::auth::{AuthRequest, CcacheTarget};
+use entra_core::auth::{AuthRequest, CcacheTarget, MOST_OTHERS};
 use entra_wire::local;
 use entra_wire::ranges::Ranges;
 
@@ -24,14 +24,23 @@ const FIRST_ID: u32 = 1000;
 /// What requests are measured by; all of it comes from root-owned files and the command line.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Realms of the configured domains.
-    pub realms: Vec<String>,
+    /// The configured domains.
+    pub realms: Vec<Realm>,
     /// The configuration, whose id ranges are read anew when it changes.
     pub config: PathBuf,
     /// Local users, as who the helper writes nothing, whatever the ranges are.
     pub passwd: PathBuf,
     /// Local groups, likewise.
     pub group: PathBuf,
+}
+
+/// What is let through for one domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Realm {
+    /// Its name, in upper case.
+    pub name: String,
+    /// How old the machine's keys have to be before a worker may have them changed (`keytab_max_age`); zero: it may not.
+    pub keytab_max_age: Duration,
 }
 
 impl Policy {
@@ -66,7 +75,10 @@ impl Policy {
             }
             Request::DestroyCcache { ccache, .. } => self.ccache(ccache),
             Request::RotateKeytab(request) => {
-                self.realm(&request.realm)?;
+                let age = self.realm(&request.realm)?.keytab_max_age;
+                if age.is_zero() || request.older_than < age {
+                    return Err("a change of keys that are younger than the configuration lets them become");
+                }
                 check_kdc(request.kdc)?;
                 if request.kpasswd.ip() != request.kdc.ip() {
                     return Err("a kpasswd server that is another machine than the KDC");
@@ -81,6 +93,10 @@ impl Policy {
     fn authenticate(&self, request: &AuthRequest) -> Result<(), &'static str> {
         self.realm(&request.realm)?;
         check_kdc(request.kdc)?;
+        if request.other_kdcs.len() > MOST_OTHERS {
+            return Err("too many KDCs");
+        }
+        request.other_kdcs.iter().try_for_each(|kdc| check_kdc(*kdc))?;
         check_principal(&request.principal)?;
         let sid = &request.expected_sid;
         if !sid.is_of_a_domain() || !sid.domain().is_some_and(|domain| domain.is_of_a_domain()) {
@@ -89,8 +105,8 @@ impl Policy {
         request.ccache.as_ref().map_or(Ok(()), |target| self.ccache(target))
     }
 
-    fn realm(&self, realm: &str) -> Result<(), &'static str> {
-        if self.realms.iter().any(|known| known == realm) { Ok(()) } else { Err("a realm that is not configured") }
+    fn realm(&self, realm: &str) -> Result<&Realm, &'static str> {
+        self.realms.iter().find(|known| known.name == realm).ok_or("a realm that is not configured")
     }
 
     fn ccache(&self, target: &CcacheTarget) -> Result<(), &'static str> {
@@ -184,7 +200,7 @@ mod tests {
             }
             folder
         });
-        let realms = vec!["AADDS.CONTOSO.COM".into()];
+        let realms = vec![Realm { name: "AADDS.CONTOSO.COM".into(), keytab_max_age: Duration::from_secs(86_400) }];
         let [config, passwd, group] = ["entra.toml", "passwd", "group"].map(|name| folder.join(name));
         Policy { realms, config, passwd, group }
     }
@@ -193,6 +209,7 @@ mod tests {
         AuthRequest {
             realm: "AADDS.CONTOSO.COM".into(),
             kdc: "192.0.2.10:88".parse().unwrap(),
+            other_kdcs: vec!["192.0.2.11:88".parse().unwrap()],
             principal: "alice@contoso.com".into(),
             expected_sid: "S-1-5-21-1-2-3-1103".parse().unwrap(),
             ccache: Some(CcacheTarget { uid: GOOD_ID, gid: GOOD_ID, name: "FILE:/tmp/krb5cc_674001103".into() }),
@@ -287,6 +304,8 @@ mod tests {
     fn kdc_principal_sid_and_timeout_have_their_shape() {
         assert!(check(|request| request.kdc = "0.0.0.0:88".parse().unwrap()).is_err());
         assert!(check(|request| request.kdc = "192.0.2.1:0".parse().unwrap()).is_err());
+        assert!(check(|request| request.other_kdcs.push("0.0.0.0:88".parse().unwrap())).is_err());
+        assert!(check(|request| request.other_kdcs = vec![request.kdc; MOST_OTHERS + 1]).is_err());
         assert!(check(|request| request.principal = String::new()).is_err());
         assert!(check(|request| request.principal = "a".repeat(1025)).is_err());
         assert!(check(|request| request.principal = "alice\0@x".into()).is_err());
@@ -353,6 +372,8 @@ mod tests {
             RotateRequest { kpasswd: "192.0.2.11:464".parse().unwrap(), ..request.clone() },
             RotateRequest { kpasswd: "192.0.2.10:0".parse().unwrap(), ..request.clone() },
             RotateRequest { timeout: Duration::from_secs(600), ..request.clone() },
+            RotateRequest { older_than: Duration::ZERO, ..request.clone() },
+            RotateRequest { older_than: Duration::from_secs(86_399), ..request.clone() },
         ] {
             assert!(check(wrong.clone(), 0).is_err(), "{wrong:?}");
         }

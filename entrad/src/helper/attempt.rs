@@ -1,6 +1,7 @@
 //! One AS exchange that carries proof of a person's password, inside the machine's session with the KDC (FAST) where
 //! there is one.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use entra_krb5::{
     Armor, Ccache, Context, Credentials, Error, InitialRequest, Kind, Password, Principal, Secret, initial,
+    initial_unless_silent,
 };
 
 /// The service whose ticket proves an expired password and lets it be changed: it alone is given out for one (RFC 3244,
@@ -20,13 +22,30 @@ const ARMOR_LEFT: Duration = Duration::from_secs(30);
 /// Longest machine ccache, in bytes.
 const MAX_ARMOR: u64 = 1024 * 1024;
 
+/// How long a KDC may be silent before another one is asked: a round trip on a slow way, one packet of it sent again.
+pub(super) const PATIENCE: Duration = Duration::from_millis(1200);
+
 /// Where an exchange goes.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) realm: &'a str,
-    pub(super) kdc: SocketAddr,
+    pub(super) kdcs: Kdcs<'a>,
     pub(super) require_fast: bool,
     pub(super) deadline: Instant,
+}
+
+/// The KDC to ask, and those that may be asked in its place while it has got no proof of the password.
+#[derive(Clone, Copy)]
+pub(super) struct Kdcs<'a> {
+    pub(super) first: SocketAddr,
+    pub(super) others: &'a [SocketAddr],
+}
+
+impl Kdcs<'_> {
+    /// This one and no other.
+    pub(super) fn only(first: SocketAddr) -> Self {
+        Self { first, others: &[] }
+    }
 }
 
 /// One attempt's parts, for the exchange itself and for a ticket to change the password.
@@ -36,9 +55,26 @@ pub(super) struct Attempt<'c> {
     pub(super) client: Principal<'c>,
     pub(super) password: Password,
     pub(super) armor: Option<OpenedArmor>,
+    /// Those that are left to be asked.
+    kdcs: Cell<Kdcs<'c>>,
 }
 
 impl<'c> Attempt<'c> {
+    pub(super) fn new(
+        context: &'c Context,
+        target: Target<'c>,
+        client: Principal<'c>,
+        password: Password,
+        armor: Option<OpenedArmor>,
+    ) -> Self {
+        Self { context, target, client, password, armor, kdcs: Cell::new(target.kdcs) }
+    }
+
+    /// The KDC that was asked last.
+    pub(super) fn kdc(&self) -> SocketAddr {
+        self.kdcs.get().first
+    }
+
     /// Gets a TGT, or a ticket for `service`; the TGT goes into `ccache`.
     pub(super) fn run(&self, service: Option<&str>, ccache: &Ccache<'_>) -> Result<Credentials<'c>, Error> {
         let required = self.target.require_fast;
@@ -69,20 +105,29 @@ impl<'c> Attempt<'c> {
         ccache: &Ccache<'_>,
         armor: Option<Armor<'_>>,
     ) -> Result<Credentials<'c>, Error> {
-        initial(
-            self.context,
-            &InitialRequest {
+        loop {
+            let kdcs = self.kdcs.get();
+            let request = InitialRequest {
                 client: &self.client,
                 secret: Secret::Password(&self.password),
-                kdc: self.target.kdc,
+                kdc: kdcs.first,
                 realm: self.target.realm,
                 deadline: self.target.deadline,
                 armor,
                 canonicalize: true,
                 service,
                 ccache: service.is_none().then_some(ccache),
-            },
-        )
+            };
+            let Some((next, others)) = kdcs.others.split_first() else { return initial(self.context, &request) };
+            match initial_unless_silent(self.context, &request, PATIENCE) {
+                Err(error) if error.kind == Kind::Silent => self.kdcs.set(Kdcs { first: *next, others }),
+                outcome => {
+                    // It may have got a proof: whatever is asked further, no other one gets a second.
+                    self.kdcs.set(Kdcs::only(kdcs.first));
+                    return outcome;
+                }
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use entra_core::auth::{ChangeRequest, ChangeVerdict};
 use entra_krb5::{Ccache, ChangeAnswer, ChangeError, Context, Error, Kind, Principal, Profile, change_password};
 
-use super::attempt::{Attempt, CHANGE_SERVICE, OpenedArmor, Target};
+use super::attempt::{Attempt, CHANGE_SERVICE, Kdcs, OpenedArmor, Target};
 use super::{Failure, Job, machine_failure, password};
 
 /// Runs it. Without `change` the old password is proven and nothing else.
@@ -25,9 +25,10 @@ pub(crate) fn run(
         Ok(client) => client,
         Err(error) => return Ok(ChangeVerdict::Failed(error.message)),
     };
-    let target = Target { realm: &request.realm, kdc: request.kdc, require_fast: request.require_fast, deadline };
+    let kdcs = Kdcs::only(request.kdc);
+    let target = Target { realm: &request.realm, kdcs, require_fast: request.require_fast, deadline };
     let armor = OpenedArmor::open(&context, &job.machine_ccache, job.worker.0, &request.realm);
-    let attempt = Attempt { context: &context, target, client, password: old, armor };
+    let attempt = Attempt::new(&context, target, client, old, armor);
     let unused = Ccache::memory(&context).map_err(machine_failure)?;
     let mut ticket = match attempt.run(Some(CHANGE_SERVICE), &unused) {
         Ok(ticket) => ticket,

@@ -1,12 +1,13 @@
 //! `authenticate`: one AS exchange that carries proof of the password, then the proof that the KDC is the real one and
 //! that the ticket is this account's, then the ticket as the person's own file.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use entra_core::auth::{AuthAnswer, AuthRequest, KdcVerdict};
-use entra_krb5::{Ccache, Context, Error, Keytab, Kind, Principal, Profile, verify};
+use entra_krb5::{Ccache, Context, Credentials, Error, Keytab, Kind, Principal, Profile, Verified, verify};
 
-use super::attempt::{Attempt, CHANGE_SERVICE, OpenedArmor, Target};
+use super::attempt::{Attempt, CHANGE_SERVICE, Kdcs, OpenedArmor, PATIENCE, Target};
 use super::{Failure, Job, machine_failure, password, ticket};
 
 /// An answer, and what went wrong beside it.
@@ -28,16 +29,19 @@ pub(crate) fn authenticate(job: &Job, request: &AuthRequest, deadline: Instant) 
         Ok(client) => client,
         Err(error) => return Ok(verdict(KdcVerdict::Failed(error.message))),
     };
-    let target = Target { realm: &request.realm, kdc: request.kdc, require_fast: request.require_fast, deadline };
-    let attempt = Attempt { context: &context, target, client, password, armor };
+    let kdcs = Kdcs { first: request.kdc, others: &request.other_kdcs };
+    let target = Target { realm: &request.realm, kdcs, require_fast: request.require_fast, deadline };
+    let attempt = Attempt::new(&context, target, client, password, armor);
     let tgt = match attempt.run(None, &ccache) {
         Ok(tgt) => tgt,
         Err(error) if error.kind == Kind::KeyExpired => return Ok(verdict(expired(&attempt))),
         Err(error) => return Ok(verdict(verdict_of(error))),
     };
     // The password has done its work: no copy of it is left when this process becomes the person.
+    let kdc = attempt.kdc();
     drop(attempt);
-    let verified = match verify(&context, &tgt, &keytab, &machine, request.kdc, deadline) {
+    let machine = Machine { keytab: &keytab, principal: &machine };
+    let verified = match machine.verified(&context, &tgt, kdc, request, deadline) {
         Ok(verified) => verified,
         Err(error) if matches!(error.kind, Kind::TimedOut | Kind::Unreachable) => {
             return Ok(verdict(KdcVerdict::Unreachable(error.message)));
@@ -61,6 +65,37 @@ pub(crate) fn authenticate(job: &Job, request: &AuthRequest, deadline: Instant) 
         },
     };
     Ok((AuthAnswer { verdict: KdcVerdict::Success, ccache, times }, note))
+}
+
+/// Whose key proves the KDC.
+struct Machine<'a> {
+    keytab: &'a Keytab<'a>,
+    principal: &'a Principal<'a>,
+}
+
+impl Machine<'_> {
+    /// [`verify`] by the KDC that gave the ticket, or by another one of the realm where that has gone silent since: they
+    /// share the key of tickets, and what is asked holds no proof of the password.
+    fn verified(
+        &self,
+        context: &Context,
+        tgt: &Credentials<'_>,
+        kdc: SocketAddr,
+        request: &AuthRequest,
+        deadline: Instant,
+    ) -> Result<Verified, Error> {
+        let all = [request.kdc].into_iter().chain(request.other_kdcs.iter().copied());
+        let mut others = all.filter(|other| *other != kdc).peekable();
+        let mut kdc = kdc;
+        loop {
+            let until = if others.peek().is_some() { deadline.min(Instant::now() + PATIENCE) } else { deadline };
+            let verified = verify(context, tgt, self.keytab, self.principal, kdc, until);
+            match (&verified, others.next()) {
+                (Err(error), Some(next)) if matches!(error.kind, Kind::TimedOut | Kind::Unreachable) => kdc = next,
+                _ => return verified,
+            }
+        }
+    }
 }
 
 fn verdict(verdict: KdcVerdict) -> Answer {

@@ -15,7 +15,7 @@ mod nss;
 mod pam;
 mod places;
 mod probe;
-#[allow(unsafe_code)] // FFI edge: SCM_RIGHTS, which tokio does not receive.
+#[allow(unsafe_code)] // FFI edge: what kind of descriptor came.
 mod receive;
 mod serve;
 mod tickets;

@@ -1,13 +1,14 @@
-//! Reading one frame and the descriptors beside it. FFI edge: tokio does not receive SCM_RIGHTS.
+//! Reading one frame and the descriptors beside it. FFI edge: what kind of descriptor it is.
 //!
 //! A descriptor is somebody else's choice: closing one on a file system that answers to a program of theirs (FUSE) may
 //! wait for that program for ever. So none is received where none belongs, only pipes and local sockets are kept, and
 //! whatever else comes is closed by a thread that may hang.
 
 use std::io::{Error, ErrorKind};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use entra_wire::rights;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
@@ -50,7 +51,7 @@ async fn fill(stream: &UnixStream, buffer: &mut [u8], mut fds: Option<&mut Vec<O
     while filled < buffer.len() {
         stream.readable().await.map_err(|_| FrameError::Closed)?;
         let rest = &mut buffer[filled..];
-        match stream.try_io(Interest::READABLE, || receive(stream.as_raw_fd(), rest, fds.as_deref_mut())) {
+        match stream.try_io(Interest::READABLE, || receive(stream.as_fd(), rest, fds.as_deref_mut())) {
             Ok(0) => return Err(FrameError::Closed),
             Ok(count) => filled += count,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
@@ -64,54 +65,23 @@ async fn fill(stream: &UnixStream, buffer: &mut [u8], mut fds: Option<&mut Vec<O
     Ok(())
 }
 
-/// Room for a control message of [`MAX_FDS`] descriptors, aligned as the kernel's macros expect.
-#[repr(C)]
-union Control {
-    bytes: [u8; 64],
-    header: libc::cmsghdr,
-}
-
 /// [`ErrorKind::InvalidData`] where a descriptor came that is neither a pipe nor a local socket.
-fn receive(fd: RawFd, buffer: &mut [u8], fds: Option<&mut Vec<OwnedFd>>) -> Result<usize, Error> {
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut control = Control { bytes: [0; 64] };
-    // SAFETY: all-zero bytes are a valid msghdr.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    if fds.is_some() {
-        message.msg_control = (&raw mut control).cast();
-        message.msg_controllen = size_of::<Control>() as _;
-    }
-    // SAFETY: every pointer in `message` is to memory that lives until the call returns, with its length beside it.
-    let count = unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT) };
-    if count < 0 {
-        return Err(Error::last_os_error());
-    }
-    let Some(fds) = fds else { return Ok(count.cast_unsigned()) };
+fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], fds: Option<&mut Vec<OwnedFd>>) -> Result<usize, Error> {
+    let received = rights::receive(socket, buffer, fds.is_some())?;
     let mut foreign = false;
-    // SAFETY: the kernel filled `control` and set `msg_controllen`; the macros stay inside it. Each descriptor is new
-    // and owned by nobody else.
-    unsafe {
-        let mut header = libc::CMSG_FIRSTHDR(&raw const message);
-        while !header.is_null() {
-            if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-                let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
-                let data = libc::CMSG_DATA(header).cast::<[u8; size_of::<RawFd>()]>();
-                for at in 0..bytes / size_of::<RawFd>() {
-                    let received = OwnedFd::from_raw_fd(RawFd::from_ne_bytes(data.add(at).read()));
-                    if is_pipe(&received) || is_local_socket(&received) {
-                        fds.push(received);
-                    } else {
-                        foreign = true;
-                        close_aside(received);
-                    }
-                }
-            }
-            header = libc::CMSG_NXTHDR(&raw const message, header);
+    let mut kept = Vec::new();
+    for descriptor in received.descriptors {
+        if is_pipe(&descriptor) || is_local_socket(&descriptor) {
+            kept.push(descriptor);
+        } else {
+            foreign = true;
+            close_aside(descriptor);
         }
     }
-    if foreign { Err(ErrorKind::InvalidData.into()) } else { Ok(count.cast_unsigned()) }
+    if let Some(fds) = fds {
+        fds.extend(kept);
+    }
+    if foreign { Err(ErrorKind::InvalidData.into()) } else { Ok(received.length) }
 }
 
 /// Asks the pipe itself, not the file system that its name may be on.

@@ -14,7 +14,7 @@ use entra_wire::nss::{Group, GroupIds, Passwd, Request};
 use entra_wire::pam::{Code, Context, Outcome};
 use entra_wire::protocol::{Op, Status};
 use entra_wire::ranges::Ranges;
-use entrad::broker::{Policy, read_request};
+use entrad::broker::{Policy, Realm, read_request};
 use entrad::helper;
 
 use crate::block_on;
@@ -177,7 +177,8 @@ pub fn broker(data: &[u8]) {
         let config: PathBuf = std::env::temp_dir().join(format!("entra-fuzz-policy-{}.toml", std::process::id()));
         std::fs::write(&config, "[domains.\"aadds.contoso.com\"]\nid_range = \"300000-399999\"\n").unwrap();
         let (passwd, group) = ("/etc/passwd".into(), "/etc/group".into());
-        Policy { realms: vec!["AADDS.CONTOSO.COM".into()], config, passwd, group }
+        let keytab_max_age = Duration::from_secs(86_400);
+        Policy { realms: vec![Realm { name: "AADDS.CONTOSO.COM".into(), keytab_max_age }], config, passwd, group }
     });
     let Some(request) = read_request(policy, data) else { return };
     let allowed = Ranges::parse("[domains.\"aadds.contoso.com\"]\nid_range = \"300000-399999\"\n");
@@ -203,6 +204,7 @@ pub fn requests() -> Vec<Vec<u8>> {
     let login = AuthRequest {
         realm: realm(),
         kdc,
+        other_kdcs: vec![kdc],
         principal: "alice@contoso.com".into(),
         expected_sid: "S-1-5-21-1-2-3-1103".parse().unwrap(),
         ccache: Some(ccache.clone()),

@@ -1,6 +1,7 @@
 //! What a domain controller sends, or who poses as one.
 
 use entra_core::directory::ldap::fuzzing;
+use entra_core::discovery::cldap;
 use entra_core::discovery::srv::{SrvTarget, order};
 use entra_krb5::pac::account_sid;
 
@@ -95,6 +96,47 @@ pub fn certificates() -> Vec<Vec<u8>> {
     let sha512 = element(6, &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3]);
     let parameters = element(0x30, &element(0xa0, &element(0x30, &sha512)));
     vec![with(&[rsa, element(5, &[])].concat()), with(&[pss, parameters].concat())]
+}
+
+/// What came back from UDP 389, behind two bytes that say which message was asked.
+pub fn ping(data: &[u8]) {
+    let Some((id, datagram)) = data.split_first_chunk() else { return };
+    let id = u32::from(u16::from_be_bytes(*id));
+    let Some(told) = cldap::answer(datagram, id) else { return };
+    assert!(!told.domain.is_empty(), "a controller of no domain");
+    for name in [&told.domain, &told.host, &told.dc_site, &told.client_site] {
+        assert!(name.len() <= 255 && !name.chars().any(char::is_control), "{name:?} goes into the log");
+    }
+    assert!(cldap::answer(datagram, id + 1).is_none(), "an answer to every question");
+}
+
+/// Seeds of [`ping`]: a controller's answer with compressed names, and a question.
+pub fn pongs() -> Vec<Vec<u8>> {
+    let element = |tag: u8, content: &[u8]| [&[tag, content.len() as u8][..], content].concat();
+    let mut blob = vec![23, 0];
+    blob.resize(24, 0);
+    blob.extend(b"\x01d\x07example\0\xc0\x18\x03DC1\xc0\x18\x07EXAMPLE\0\x03DC1\0\0\x04Here\0\x05There\0");
+    blob.extend([5, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    let values = element(0x31, &element(4, &blob));
+    let attribute = element(0x30, &[element(4, b"netlogon"), values].concat());
+    let entry = element(0x64, &[element(4, b""), element(0x30, &attribute)].concat());
+    let message = element(0x30, &[element(2, &[77]), entry].concat());
+    vec![[&[0, 77][..], &message].concat(), [&[0, 7][..], &cldap::question(7, "d.example")].concat()]
+}
+
+/// The first record of a server that was greeted.
+pub fn tls_answer(data: &[u8]) {
+    assert!(fuzzing::tls_answer(data) <= 1, "one answer agrees to several versions");
+}
+
+/// Seeds of [`tls_answer`]: a ServerHello of TLS 1.2, one of TLS 1.3, and an alert.
+pub fn tls_answers() -> Vec<Vec<u8>> {
+    let hello = |rest: &[u8]| {
+        let body = [&[3, 3][..], &[0x5a; 32], &[0, 0xc0, 0x2f, 0], rest].concat();
+        let message = [&[2, 0, 0, body.len() as u8][..], &body].concat();
+        [&[22, 3, 3, 0, message.len() as u8][..], &message].concat()
+    };
+    vec![hello(&[]), hello(&[0, 6, 0, 43, 0, 2, 3, 4]), vec![21, 3, 3, 0, 2, 2, 70]]
 }
 
 /// A PAC's logon information.

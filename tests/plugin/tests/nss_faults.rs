@@ -228,6 +228,28 @@ fn a_local_user_is_never_the_directorys() {
     assert_eq!(daemon.connections(), before);
 }
 
+/// A daemon that was taken over names a group by which programs give rights: it is not passed on, and not asked about.
+#[test]
+fn a_reserved_name_is_no_groups() {
+    let stage = stage();
+    let named = |name: &str, gid: u32| Members::new(name, gid, ["alice".to_owned()]);
+    let forged = User { groups: vec![674_002_010], ..alice() };
+    let groups = vec![named("wheel", 674_002_010), named("Docker", 674_002_011), named("research", 674_002_012)];
+    let daemon = stage.knowing(Directory { users: vec![forged], groups });
+    let words = ["sources=entra", "grnam=wheel", "grnam=WHEEL", "grgid=674002010", "grnam=Docker", "grgid=674002011"];
+    assert_eq!(stage.run(&words), vec!["none"; 5]);
+    let all = stage.run(&["sources=entra", "grent"]);
+    assert!(all.len() == 2 && all[0].starts_with("research:"), "{all:?}");
+    let before = daemon.connections();
+    assert_eq!(stage.run(&["sources=entra", "grnam=wheel"]), ["none"]);
+    assert_eq!(daemon.connections(), before);
+    // Whose rights a name gives is the administrator's to say.
+    let config = "reserved_groups = [\"research\"]\n[domains.\"aadds.contoso.com\"]\n";
+    std::fs::write(stage.path().join("entra.toml"), config).unwrap();
+    let words = ["sources=entra", "grnam=wheel", "grnam=research", "grgid=674002012"];
+    assert_eq!(stage.run(&words), ["wheel:*:674002010:alice", "none", "none"]);
+}
+
 #[test]
 fn root_is_not_asked_about() {
     let stage = stage();

@@ -131,6 +131,9 @@ fn a_forged_map_gives_no_local_name_id_or_group() {
     group("nice", NOBODY, &["alice"], &["nice"]);
     group("veil", GID + 5, &["alice", "games"], &["veil"]);
     group("evli", GID + 6, &["alice", "Games"], &["evli"]);
+    // Not local, and reserved: by its own name, by another one, in other letters.
+    group("wheel", GID + 7, &["alice"], &["wheel"]);
+    group("Podman", GID + 8, &["alice"], &["vault"]);
     let peggy = user("peggy", UID + 8, &["peggy"]);
     cache.publish_groups_of(&peggy, &[GID, NOBODY], 3600, || true);
     let daemon = stage.knowing(Directory::default());
@@ -159,6 +162,10 @@ fn a_forged_map_gives_no_local_name_id_or_group() {
         "grnam=veil",
         "grgid=674001205",
         "grnam=evli",
+        "grnam=wheel",
+        "grgid=674001207",
+        "grnam=vault",
+        "grgid=674001208",
     ];
     for word in forged {
         assert_eq!(stage.run(&["sources=entra", word]), ["none"], "{word}");

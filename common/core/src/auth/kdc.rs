@@ -70,13 +70,19 @@ pub struct CcacheTarget {
     pub name: String,
 }
 
+/// Most KDCs beside the first one in an [`AuthRequest`].
+pub const MOST_OTHERS: usize = 2;
+
 /// One login attempt: one AS exchange that carries proof of the password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthRequest {
     /// Kerberos realm, upper case.
     pub realm: String,
-    /// The one KDC to ask; no second one is tried.
+    /// The KDC to ask.
     pub kdc: SocketAddr,
+    /// Those to ask in its place, in this order, where it is silent before it got any proof of the password; at most
+    /// [`MOST_OTHERS`]. Once one has got a proof no other one is asked for this attempt.
+    pub other_kdcs: Vec<SocketAddr>,
     /// Principal as an enterprise name (RFC 6806): a UPN or `sam@realm`.
     pub principal: String,
     /// SID of the record that the login is for; the PAC must name the same.

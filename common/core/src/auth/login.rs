@@ -19,7 +19,7 @@ use super::offline::Offline;
 use super::sentence::{self, Refusal};
 use super::state::Workstation;
 use super::tickets::{Sessions, Ticket};
-use super::{AuthRequest, CcacheTarget, Kdc, KdcVerdict, PasswordPipe};
+use super::{AuthRequest, CcacheTarget, Kdc, KdcVerdict, MOST_OTHERS, PasswordPipe};
 use super::{change, rules, state};
 
 /// How long the Kerberos side of one login may take: several round trips of a slow VPN, and less than a person's
@@ -187,9 +187,13 @@ impl Login {
         password: PasswordPipe,
         timeout: Duration,
     ) -> Result<(KdcVerdict, Outcome), Refusal> {
+        let directory = self.lookup.domain(&user.domain).map(|domain| &domain.directory);
+        let mut other_kdcs = directory.map(|directory| directory.other_kdcs(kdc)).unwrap_or_default();
+        other_kdcs.truncate(MOST_OTHERS);
         let request = AuthRequest {
             realm: domain.realm(),
             kdc,
+            other_kdcs,
             principal: principal(user, domain),
             expected_sid: user.sid.clone(),
             ccache: Some(CcacheTarget { uid: user.uid, gid: user.gid, name: ccache_name(&domain.ccache, user.uid) }),

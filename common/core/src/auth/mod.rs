@@ -20,7 +20,7 @@ mod waits;
 
 pub use date::utc;
 pub use kdc::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MachineTicket, PasswordPipe,
-    RenewRequest, RotateRequest, TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MOST_OTHERS, MachineTicket,
+    PasswordPipe, RenewRequest, RotateRequest, TicketTimes,
 };
 pub use login::Login;

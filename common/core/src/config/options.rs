@@ -89,7 +89,7 @@ pub struct Opt {
 }
 
 /// Group names that no domain group may carry by default: membership in them gives rights on a Linux host.
-const RESERVED_GROUPS: &str = r#"["root", "sudo", "wheel", "adm", "admin", "admins", "staff", "sys", "operator", "disk", "shadow", "kmem", "tty", "utmp", "backup", "input", "kvm", "libvirt", "docker", "podman", "lxc", "lxd", "incus", "incus-admin", "netdev", "plugdev", "systemd-journal", "entra", "nobody", "nogroup"]"#;
+const RESERVED_GROUPS: &str = entra_wire::reserved::DEFAULT;
 
 const DAY: u64 = 86_400;
 

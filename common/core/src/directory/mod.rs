@@ -114,6 +114,12 @@ pub trait Directory: Send + Sync {
     /// The KDC beside the server in use (port 88 of the same DC): the one that a login asks.
     async fn kdc(&self) -> Result<SocketAddr, Error>;
 
+    /// KDCs beside the other known servers, the best first: whom a login asks where `kdc` is silent. From memory.
+    fn other_kdcs(&self, kdc: SocketAddr) -> Vec<SocketAddr> {
+        let _ = kdc;
+        Vec::new()
+    }
+
     /// How the directory is, without asking it.
     fn health(&self) -> Health;
 

@@ -101,6 +101,11 @@ impl Servers {
         Ok(known)
     }
 
+    /// The DCs that are known, in the order of [`Self::candidates`].
+    pub fn known(&self) -> Vec<Server> {
+        self.lock().ranking.ordered(Instant::now())
+    }
+
     /// This DC answers: it comes first from now on.
     pub fn succeeded(&self, server: &Server) {
         let mut state = self.lock();

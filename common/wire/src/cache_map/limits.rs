@@ -9,6 +9,7 @@ use super::reader::{Group, User, View};
 use crate::guard::{id_may_be_ours, name_may_be_ours};
 use crate::local_names::{LocalNames, Unknown};
 use crate::ranges::Ranges;
+use crate::reserved::Reserved;
 
 /// Most bytes of local names in one file, NULs not counted: some 100,000 accounts. Beyond that this process does
 /// without the map, and the socket answers.
@@ -37,7 +38,7 @@ pub struct Limits {
 pub struct Local {
     /// `/etc/passwd`, with the ids that are in the ranges.
     pub users: LocalNames,
-    /// `/etc/group`, likewise.
+    /// `/etc/group`, likewise, and the reserved names.
     pub groups: LocalNames,
 }
 
@@ -147,8 +148,10 @@ impl Limits {
     /// [`Unknown`]: then no answer of a map can be judged.
     pub(super) fn read(sources: &Sources) -> Result<Self, Unknown> {
         let ranges = Ranges::of_config(&sources.config);
-        let names = |path: &Path| LocalNames::read(path, MAX_NAMES, |id| ranges.contains(id));
-        let local = Local { users: names(&sources.passwd)?, groups: names(&sources.group)? };
+        let names = |path: &Path, reserved| LocalNames::read(path, MAX_NAMES, reserved, |id| ranges.contains(id));
+        let reserved = Reserved::of_config(&sources.config);
+        let local =
+            Local { users: names(&sources.passwd, &Reserved::NONE)?, groups: names(&sources.group, &reserved)? };
         Ok(Self { ranges, local })
     }
 

@@ -5,9 +5,10 @@ use super::{Finding, Text};
 
 /// The FFI edges: files, and folders that end with a slash. Nothing else needs `unsafe`; what would, goes behind one
 /// of these.
-const PLACES: [&str; 35] = [
-    // Peer credentials, descriptors in messages, deadlines on connect.
+const PLACES: [&str; 36] = [
+    // Peer credentials, deadlines on connect; descriptors in messages.
     "common/wire/src/socket.rs",
+    "common/wire/src/rights.rs",
     // The shared cache: mapped memory, in the modules and in the daemon.
     "common/wire/src/cache_map/mapping.rs",
     // AT_SECURE and the process's user; settings that are read once.
@@ -27,7 +28,7 @@ const PLACES: [&str; 35] = [
     // PAM: the handle, and who the caller is.
     "pam_entra/src/ffi.rs",
     "pam_entra/src/uid.rs",
-    // fork, capabilities, descriptors in messages, and calls that drop rights.
+    // fork, capabilities, sockets of whole messages, kinds of descriptors, and calls that drop rights.
     "entrad/src/broker/child.rs",
     "entrad/src/broker/copy.rs",
     "entrad/src/broker/seqpacket.rs",

@@ -1,5 +1,6 @@
 //! From the list of DCs to one protected connection: TCP, TLS where wanted, machine ticket, SASL bind.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,6 +31,8 @@ const TCP: Duration = Duration::from_millis(1500);
 const DNS: Duration = Duration::from_secs(3);
 /// Longest wait for a machine ticket.
 const TICKET: Duration = Duration::from_secs(5);
+/// The same where there is one already, of another domain controller.
+const TICKET_INSTEAD: Duration = Duration::from_millis(1500);
 /// Longest wait for the bind, with the service ticket that it may need.
 const BIND: Duration = Duration::from_secs(4);
 /// Longest silence of a peer that owes an acknowledgement.
@@ -50,6 +53,8 @@ struct Inner {
 
 #[derive(Clone, Copy)]
 struct Ticket {
+    /// Who gave it.
+    kdc: SocketAddr,
     due: SystemTime,
     expires: SystemTime,
 }
@@ -166,7 +171,7 @@ impl Connector {
         }
     }
 
-    /// Gets a machine ticket from `server`'s KDC where there is none, or three quarters of its life are over.
+    /// Gets a machine ticket from `server`'s KDC where there is none of it, or three quarters of its life are over.
     ///
     /// # Errors
     /// What the KDC side said.
@@ -186,17 +191,28 @@ impl Inner {
 
     /// As [`Connector::ensure_ticket`]. Nobody waits here for another one's KDC: it may be the one that is silent.
     async fn ensure_ticket(&self, server: &Server) -> Result<(), Error> {
-        let now = SystemTime::now();
-        if self.ticket().is_some_and(|ticket| ticket.due > now) {
+        let (now, kdc) = (SystemTime::now(), server.kdc());
+        let held = self.ticket().filter(|ticket| ticket.due > now);
+        if held.is_some_and(|ticket| ticket.kdc == kdc) {
             return Ok(());
         }
-        let realm = self.settings.domain.realm();
-        let asked = timeout(TICKET, self.kdc.machine_ticket(&realm, server.kdc())).await;
-        let MachineTicket { expires } =
-            asked.map_err(|_| Error::Offline(format!("the KDC {} gave no machine ticket in time", server.kdc())))??;
-        let life = expires.duration_since(now).unwrap_or_default();
-        self.set_ticket(Some(Ticket { due: now + life * 3 / 4, expires }));
-        Ok(())
+        // Each domain controller gets a ticket of its own making: Samba 4.17's KDC breaks at what 4.22's puts into one.
+        let limit = if held.is_some() { TICKET_INSTEAD } else { TICKET };
+        let asked = timeout(limit, self.kdc.machine_ticket(&self.settings.domain.realm(), kdc)).await;
+        let late = |_| Error::Offline(format!("the KDC {kdc} gave no machine ticket in time"));
+        match asked.unwrap_or_else(|passed| Err(late(passed))) {
+            Ok(MachineTicket { expires }) => {
+                let life = expires.duration_since(now).unwrap_or_default();
+                self.set_ticket(Some(Ticket { kdc, due: now + life * 3 / 4, expires }));
+                Ok(())
+            }
+            // A new key may not have come there yet, and the ticket is good at every domain controller.
+            Err(error) if held.is_some() => {
+                log::debug!("{server}: the ticket of another domain controller is used: {error}");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// One DC, from TCP on.

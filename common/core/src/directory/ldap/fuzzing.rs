@@ -111,6 +111,11 @@ pub fn certificate(bytes: &[u8]) {
     }
 }
 
+/// A server's answer to a greeting: how many versions of TLS it takes for spoken. At most one is.
+pub fn tls_answer(bytes: &[u8]) -> usize {
+    tls::agreed_in(bytes)
+}
+
 /// Names and DNs of a directory, and a filter of the configuration.
 pub fn names(first: &str, second: &str, third: &str) {
     subtrees::read_any(first, second);

@@ -230,6 +230,11 @@ impl Link {
         Ok(server)
     }
 
+    /// The known servers, the best first.
+    pub(super) fn servers(&self) -> Vec<Server> {
+        self.servers.known()
+    }
+
     /// Searches so far.
     pub(super) fn searches(&self) -> u64 {
         self.searches.load(Ordering::Relaxed)

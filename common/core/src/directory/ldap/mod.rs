@@ -188,6 +188,10 @@ impl Directory for LdapDirectory {
         Ok(self.current_server(self.soon()).await?.kdc())
     }
 
+    fn other_kdcs(&self, kdc: SocketAddr) -> Vec<SocketAddr> {
+        self.link.servers().into_iter().map(|server| server.kdc()).filter(|other| *other != kdc).collect()
+    }
+
     fn health(&self) -> Health {
         let health = self.link.health();
         Health { searches: health.searches + self.second.searches(), ..health }

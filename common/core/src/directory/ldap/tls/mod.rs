@@ -20,6 +20,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub(super) use self::refusal::TlsError;
+#[cfg(feature = "fuzzing")]
+pub(super) use self::versions::agreed_in;
 pub use self::versions::{TlsVersion, tls_versions};
 
 /// The authorities that the host trusts, as `ca-certificates` (Debian) and its likes elsewhere write them.

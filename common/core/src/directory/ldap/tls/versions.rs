@@ -129,6 +129,12 @@ fn is_agreed(answer: &[u8], version: TlsVersion) -> bool {
     chosen(answer) == Some(version.number())
 }
 
+/// How many versions an answer agrees to.
+#[cfg(feature = "fuzzing")]
+pub(in super::super) fn agreed_in(answer: &[u8]) -> usize {
+    TlsVersion::ALL.into_iter().filter(|version| is_agreed(answer, *version)).count()
+}
+
 /// The version that a ServerHello chooses.
 fn chosen(answer: &[u8]) -> Option<u16> {
     let (record, rest) = answer.split_at_checked(5)?;
