@@ -19,6 +19,8 @@ use super::{Server, SrvTarget, order};
 
 /// Longest wait for one DNS server's answer.
 const ATTEMPT: Duration = Duration::from_secs(1);
+/// How long a round of questions may be silent before another one begins beside it.
+const ROUND: Duration = Duration::from_millis(700);
 /// Most SRV targets whose addresses are asked; a domain with more DCs is served by those that come first.
 const MOST_TARGETS: usize = 32;
 /// Most addresses of one host that are used.
@@ -77,16 +79,42 @@ pub(super) async fn locate_with_priority(
     dns_servers: &[SocketAddr],
     timeout: Duration,
 ) -> Result<Vec<(u16, Server)>, LocateError> {
-    let asker = Asker::new(dns_servers)?;
     let record = format!("_ldap._tcp.dc._msdcs.{domain}.");
     if domain.is_empty() || Name::from_ascii(&record).is_err() {
         return Err(LocateError::BadName(domain.to_owned()));
     }
-    let servers = asker.asked.clone();
-    tokio::time::timeout(timeout, asker.locate(domain, &record)).await.unwrap_or_else(|_| {
+    let servers = Asker::new(dns_servers)?.asked;
+    tokio::time::timeout(timeout, rounds(domain, &record, dns_servers)).await.unwrap_or_else(|_| {
         let reason = format!("timed out after {:.1} s", timeout.as_secs_f32());
         Err(LocateError::Unreachable { servers, record: shown(&record), reason })
     })
+}
+
+/// Asks, and while the first round is silent again every [`ROUND`]: resolv.conf may have been mended meanwhile. The first
+/// answer counts, or where there is none the failure of the round that began last.
+async fn rounds(domain: &str, record: &str, dns_servers: &[SocketAddr]) -> Result<Vec<(u16, Server)>, LocateError> {
+    let mut running = JoinSet::new();
+    let (mut begun, mut failed) = (0_u32, false);
+    loop {
+        if !failed {
+            let asker = Asker::new(dns_servers)?;
+            let (domain, record, number) = (domain.to_owned(), record.to_owned(), begun);
+            running.spawn(async move { (number, asker.locate(&domain, &record).await) });
+            begun += 1;
+        }
+        let joined = if failed {
+            running.join_next().await
+        } else {
+            let Ok(joined) = tokio::time::timeout(ROUND, running.join_next()).await else { continue };
+            joined
+        };
+        match joined {
+            Some(Ok((_, Ok(found)))) => return Ok(found),
+            Some(Ok((number, Err(error)))) if number + 1 == begun => return Err(error),
+            Some(_) => failed = true,
+            None => return Err(LocateError::NoDnsServer("asking ended without an answer".into())),
+        }
+    }
 }
 
 /// The addresses of one host, IPv4 first.

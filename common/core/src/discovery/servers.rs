@@ -120,9 +120,19 @@ impl Servers {
         self.lock().ranking.failed(server.addr, Instant::now(), jitter);
     }
 
-    /// Every DC failed: DNS is asked again at the next opportunity, because DCs get replaced.
-    pub fn exhausted(&self) {
-        self.lock().read = None;
+    /// Every DC failed: DNS is asked again, because DCs get replaced and DNS may have lied. Gives those that it names now,
+    /// within `timeout`, and did not before; where it says nothing in time it is asked at the next opportunity.
+    pub async fn exhausted(self: &Arc<Self>, timeout: Duration) -> Vec<Server> {
+        let before = {
+            let mut state = self.lock();
+            state.read = None;
+            state.ranking.list.clone()
+        };
+        let asked = tokio::time::timeout(timeout, self.ask(timeout)).await;
+        let Ok(Ok(found)) = asked else { return Vec::new() };
+        let mut now = self.replace(found);
+        now.retain(|server| before.iter().all(|(_, known)| known.addr != server.addr));
+        now
     }
 
     fn replace(&self, found: Vec<(Class, Server)>) -> Vec<Server> {
@@ -360,7 +370,7 @@ mod tests {
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let servers = Arc::new(Servers::new(&domain(&[], silent.local_addr().unwrap())).unwrap());
         servers.replace(equals(&[1]));
-        servers.exhausted();
+        assert_eq!(servers.exhausted(Duration::from_millis(100)).await, []);
         // The silent DNS server would hold this up for the whole timeout if it were waited for.
         let asked = servers.candidates(Duration::from_secs(600));
         let found = tokio::time::timeout(Duration::from_secs(20), asked).await.expect("no wait").unwrap();

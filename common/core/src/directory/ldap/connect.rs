@@ -29,6 +29,8 @@ const SECURING: Duration = Duration::from_secs(3);
 const TCP: Duration = Duration::from_millis(1500);
 /// Longest wait for DNS, when no DC is known.
 const DNS: Duration = Duration::from_secs(3);
+/// The same where all that are known have failed.
+const DNS_AGAIN: Duration = Duration::from_millis(500);
 /// Longest wait for a machine ticket.
 const TICKET: Duration = Duration::from_secs(5);
 /// The same where there is one already, of another domain controller.
@@ -121,6 +123,7 @@ impl Connector {
         let mut next = Instant::now();
         let mut unauthorized = None;
         let mut tried = Vec::new();
+        let mut asked_again = false;
         loop {
             tokio::select! {
                 Some(joined) = running.join_next() => {
@@ -157,10 +160,18 @@ impl Connector {
                     });
                     next = Instant::now() + STAGGER;
                 }
-                else => break,
+                else => {
+                    if std::mem::replace(&mut asked_again, true) {
+                        break;
+                    }
+                    waiting = servers.exhausted(DNS_AGAIN).await.into_iter().take(MOST_SERVERS);
+                    if waiting.len() == 0 {
+                        break;
+                    }
+                    next = Instant::now();
+                }
             }
         }
-        servers.exhausted();
         match unauthorized {
             Some(text) => Err(Error::MachineUnauthorized(text)),
             None => Err(Error::Offline(format!(

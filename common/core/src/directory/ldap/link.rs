@@ -20,7 +20,7 @@ const ATTEMPT: Duration = Duration::from_secs(12);
 const GRACE: Duration = Duration::from_millis(300);
 /// Rest between attempts that failed; doubled at each one in a row.
 const FIRST_REST: Duration = Duration::from_millis(250);
-const LONGEST_REST: Duration = Duration::from_secs(2);
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// How long a second connection stays that nobody uses.
 const IDLE: Duration = Duration::from_secs(60);
 
