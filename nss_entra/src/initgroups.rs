@@ -237,11 +237,13 @@ mod tests {
 
     #[test]
     fn the_array_grows_from_one() {
-        let ids: Vec<gid_t> = (300_000..305_000).collect();
+        // Each is compared with all before it: under Miri thousands take minutes, and the array grows as often for a few.
+        let count = if cfg!(miri) { 40 } else { 5000 };
+        let ids: Vec<gid_t> = (300_000..300_000 + count).collect();
         let (standing, size) = append(&[100], 1, -1, &ids);
         assert_eq!(standing[0], 100);
         assert_eq!(standing[1..], ids);
-        assert!(size >= 5001);
+        assert!(size > c_long::from(count));
     }
 
     #[test]

@@ -68,8 +68,7 @@ pub fn wait_for_account(first: &Node, second: &Node, name: &str) -> Result<()> {
         node.must(&words).map(|found| found.contains("dn: CN="))
     };
     if !has(first)? {
-        let words = ["samba-tool", "drs", "replicate", dc::HOST, HOST, "DC=aadds,DC=contoso,DC=com", "-P"];
-        first.run_with(&words, None, LIMIT)?.text()?;
+        replicate(first)?;
     }
     while !(has(first)? && has(second)?) {
         if Instant::now() > end {
@@ -78,6 +77,15 @@ pub fn wait_for_account(first: &Node, second: &Node, name: &str) -> Result<()> {
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
+}
+
+/// Has the first domain controller take over what was changed on the second one.
+///
+/// # Errors
+/// When one of them does not answer.
+pub fn replicate(first: &Node) -> Result<()> {
+    let words = ["samba-tool", "drs", "replicate", dc::HOST, HOST, "DC=aadds,DC=contoso,DC=com", "-P"];
+    first.run_with(&words, None, LIMIT)?.text().map(drop)
 }
 
 fn join(node: &Node, first: &Node) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use entra_lab::accounts::ALICE;
 use entra_lab::{Lab, Node, dc, product, second};
 
 use crate::Case;
@@ -12,6 +13,7 @@ pub const CASES: &[Case] = &[
     ("failover: the cable of the domain controller in use is out, and a cold lookup takes less than its deadline", cut),
     ("failover: a domain controller that takes connections and says nothing is left", silent),
     ("failover: a domain controller that ends is left, and served by again when it is the one preferred", ended),
+    ("failover: the only domain controller left, Samba 4.22, takes a new machine password and a login", rotated),
 ];
 
 /// The default of lookup_deadline.
@@ -59,6 +61,36 @@ fn ended(world: &World) -> Verdict {
         check::text("getent with the other one gone", found?)?;
         check::holds("status", &node.must(&["entractl", "status"])?, dc::HOST)
     })
+}
+
+fn rotated(world: &World) -> Verdict {
+    with_first(world, "user0130", |lab, node| {
+        lab.cut("dc")?;
+        let verdict = rotated_at_the_second(node);
+        lab.mend("dc")?;
+        verdict?;
+        // The first one learns the new key: what it says of it until then is of no interest here.
+        second::replicate(&lab.node("dc")?)?;
+        check::text("with both again", node.run(&["entractl", "testjoin"])?).map(drop)
+    })
+}
+
+fn rotated_at_the_second(node: &Node) -> Verdict {
+    left(node, "user0131")?;
+    check::that(!node.run(&["pgrep", "smbd"])?.ok(), || "Samba serves on this node".into())?;
+    let versions = || {
+        let list = "klist -k /etc/krb5.keytab | awk '/@/ {print $1}' | sort -un | xargs";
+        let text = node.must(&["sh", "-c", list])?;
+        text.split(' ')
+            .map(|word| word.parse::<u32>().map_err(|_| format!("versions {text:?}")))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let newest = *versions()?.last().ok_or("an empty keytab")?;
+    check::text("entractl keytab rotate", node.run(&["entractl", "keytab", "rotate"])?)?;
+    check::equal("the newest versions", &versions()?.split_off(versions()?.len() - 2), &vec![newest, newest + 1])?;
+    check::text("entractl testjoin", node.run(&["entractl", "testjoin"])?)?;
+    check::text("a login", product::ssh_as(node, &ALICE, "klist -s")?)?;
+    check::holds("status", &node.must(&["entractl", "status"])?, second::HOST)
 }
 
 /// Runs `work` on the client while its daemon is connected to the first domain controller, which the configuration
