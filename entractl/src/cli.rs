@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod cloud_trust;
 mod idmap;
 
-pub use cloud_trust::{CloudName, CloudTrustAction, Configure as CloudTrustConfigure};
+pub use cloud_trust::{CloudName, CloudTrustAction, Configure as CloudTrustConfigure, Probe as CloudTrustProbe};
 pub use idmap::{IdmapAction, IdmapChown, IdmapPlan, Peer};
 
 /// Everything that can stand on the command line.

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod discovery;
 mod error;
 pub mod idmap;
+pub mod kkdcp;
 mod local;
 pub mod lookup;
 pub mod machine;

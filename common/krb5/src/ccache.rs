@@ -96,12 +96,20 @@ impl<'c> Ccache<'c> {
     /// # Errors
     /// As [`Ccache::owner`].
     pub fn tgt_end(&self, realm: &str) -> Result<Option<SystemTime>, Error> {
+        Ok(self.tgt(realm)?.map(|tgt| tgt.end()))
+    }
+
+    /// The ticket-granting ticket of `realm`, the one that ends last; `None` where the cache holds none.
+    ///
+    /// # Errors
+    /// As [`Ccache::owner`].
+    pub fn tgt(&self, realm: &str) -> Result<Option<Credentials<'c>>, Error> {
         let wanted = format!("krbtgt/{realm}@{realm}");
         let context = self.context;
         let mut cursor = null_mut();
         // SAFETY: cache and context are live; `cursor` is a place for the result.
         context.check(unsafe { ffi::krb5_cc_start_seq_get(context.raw(), self.raw, &raw mut cursor) })?;
-        let mut end = None;
+        let mut last: Option<Credentials<'c>> = None;
         for _ in 0..MAX_CREDENTIALS {
             let mut found = Credentials::empty(context);
             // SAFETY: as above; a success fills the credentials, which free themselves.
@@ -109,13 +117,14 @@ impl<'c> Ccache<'c> {
             if code != 0 {
                 break;
             }
-            if found.server()? == wanted {
-                end = end.max(Some(found.end()));
+            let is_later = last.as_ref().is_none_or(|last| last.end() < found.end());
+            if is_later && found.server().is_ok_and(|server| server == wanted) {
+                last = Some(found);
             }
         }
         // SAFETY: ends the reading that was started above, once.
         unsafe { ffi::krb5_cc_end_seq_get(context.raw(), self.raw, &raw mut cursor) };
-        Ok(end)
+        Ok(last)
     }
 
     /// Asks the KDC of the context's profile to renew the cache's TGT (RFC 4120 2.3), and gives the new one; the cache
@@ -194,6 +203,13 @@ impl<'c> Credentials<'c> {
     /// As [`Credentials::client`].
     pub fn server(&self) -> Result<String, Error> {
         self.name(self.raw.server)
+    }
+
+    /// Begin of its life, by the clock of the KDC that gave it.
+    pub fn start(&self) -> SystemTime {
+        // Left out where it is the time of the login (RFC 4120 5.3).
+        let times = &self.raw.times;
+        time(if times.starttime == 0 { times.authtime } else { times.starttime })
     }
 
     /// End of its life.

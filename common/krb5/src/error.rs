@@ -70,6 +70,11 @@ impl Error {
         Self::ours(Kind::NoFast, "FAST is required, and this machine has no ticket to armor the request with")
     }
 
+    /// A request that whoever carries it could not deliver, or whose reply did not come; [`Kind::Unreachable`].
+    pub fn undelivered(message: impl Into<String>) -> Self {
+        Self::ours(Kind::Unreachable, message)
+    }
+
     /// KRB5_CC_NOTFOUND, KRB5_FCC_NOFILE, ENOENT: there is no such ccache.
     pub(crate) fn says_no_ccache(&self) -> bool {
         matches!(self.code.wrapping_sub(TABLE), 141 | 195) || self.code == libc::ENOENT

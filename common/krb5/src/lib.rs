@@ -1,7 +1,8 @@
 //! Safe wrapper of the few MIT libkrb5 and GSSAPI calls that the project needs.
 //!
 //! Two rules hold throughout. libkrb5 never chooses a server and never waits by itself: every exchange goes over
-//! [`initial`] or [`service_ticket`] to the one KDC that the caller names, before the caller's deadline. And it never
+//! [`initial`] or [`service_ticket`] to the one KDC that the caller names, before the caller's deadline, or the caller
+//! carries it ([`service_ticket_by`]). And it never
 //! reads the host's configuration: a [`Context`] runs under a [`Profile`] of ours, kept in memory.
 //!
 //! | Module | Holds |
@@ -60,6 +61,7 @@ pub use keytab::{Keytab, KeytabEntry};
 pub use password::Password;
 pub use principal::Principal;
 pub use profile::Profile;
-pub use service::service_ticket;
+pub use service::{service_ticket, service_ticket_by};
 pub use simple::{gives_rc4, initial_with_keytab, initial_with_password, list_keytab, tgt_end};
+pub use transport::exchange as kdc_exchange;
 pub use verify::{Verified, verify};

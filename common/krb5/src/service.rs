@@ -1,4 +1,4 @@
-//! Service tickets: the TGS exchange (RFC 4120 3.3), with one KDC and one deadline. FFI edge.
+//! Service tickets: the TGS exchange (RFC 4120 3.3), with one KDC and one deadline, or carried by the caller. FFI edge.
 
 use std::net::SocketAddr;
 use std::ptr::null_mut;
@@ -28,6 +28,20 @@ pub fn service_ticket<'c>(
     ticket_with(context, ccache, service, 0, kdc, deadline)
 }
 
+/// As [`service_ticket`], where the caller carries each request itself: `carry` is given the realm whose KDC is to be asked
+/// and the request, and gives the reply. So a ticket of another realm can be had: the caller finds that realm's KDC.
+///
+/// # Errors
+/// The KDC's answer by [`Kind`]; what `carry` gave, such as [`Error::undelivered`].
+pub fn service_ticket_by<'c>(
+    context: &'c Context,
+    ccache: &Ccache<'_>,
+    service: &Principal<'_>,
+    carry: impl FnMut(&str, &[u8]) -> Result<Vec<u8>, Error>,
+) -> Result<Credentials<'c>, Error> {
+    carried(context, ccache, service, 0, carry)
+}
+
 /// As [`service_ticket`], with a session key of this encryption type and no other; 0 leaves it to libkrb5.
 ///
 /// # Errors
@@ -40,13 +54,24 @@ pub(crate) fn ticket_with<'c>(
     kdc: SocketAddr,
     deadline: Instant,
 ) -> Result<Credentials<'c>, Error> {
+    // Whatever realm libkrb5 names, the request goes to the one KDC: a referral ends there with an error of its own.
+    carried(context, ccache, service, enctype, |_, message| transport::exchange(kdc, message, deadline))
+}
+
+fn carried<'c>(
+    context: &'c Context,
+    ccache: &Ccache<'_>,
+    service: &Principal<'_>,
+    enctype: i32,
+    mut carry: impl FnMut(&str, &[u8]) -> Result<Vec<u8>, Error>,
+) -> Result<Credentials<'c>, Error> {
     let exchange = Exchange::start(context, ccache, service, enctype)?;
     let mut reply = Vec::new();
     for _ in 0..MAX_REQUESTS {
-        let Some(message) = exchange.step(&mut reply)? else {
+        let Some((realm, message)) = exchange.step(&mut reply)? else {
             return exchange.credentials();
         };
-        reply = transport::exchange(kdc, &message, deadline)?;
+        reply = carry(&realm, &message)?;
     }
     Err(Error::ours(Kind::BadReply, "the KDC kept referring to other services"))
 }
@@ -69,9 +94,9 @@ impl<'c> Exchange<'c> {
         Ok(Self { context, raw })
     }
 
-    /// Takes the KDC's reply (empty at first) and gives the next request; `None` when the ticket is there. Whatever
-    /// realm libkrb5 names, the request goes to the one KDC: a referral ends there with an error of its own.
-    fn step(&self, reply: &mut [u8]) -> Result<Option<Vec<u8>>, Error> {
+    /// Takes the KDC's reply (empty at first) and gives the next request with the realm that it is for; `None` when the
+    /// ticket is there.
+    fn step(&self, reply: &mut [u8]) -> Result<Option<(String, Vec<u8>)>, Error> {
         let context = self.context;
         let mut input = ffi::Data { magic: 0, length: reply.len() as u32, data: reply.as_mut_ptr().cast() };
         let (mut output, mut realm) = (ffi::Data::EMPTY, ffi::Data::EMPTY);
@@ -89,9 +114,9 @@ impl<'c> Exchange<'c> {
         };
         let outcome = context.check(code);
         let message = context.take_data(output);
-        drop(context.take_data(realm));
+        let realm = context.take_data(realm);
         outcome?;
-        Ok((flags & ffi::STEP_CONTINUE != 0).then_some(message))
+        Ok((flags & ffi::STEP_CONTINUE != 0).then(|| (String::from_utf8_lossy(&realm).into_owned(), message)))
     }
 
     fn credentials(&self) -> Result<Credentials<'c>, Error> {

@@ -13,12 +13,12 @@ const MAX_REPLY: usize = 1024 * 1024;
 /// request, one whose cable is out has not. Room for three repetitions on a slow way.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// Sends `request` to `kdc` and gives its reply, all before `deadline`.
+/// Sends `request` to `kdc` over TCP (RFC 4120 7.2.2) and gives its reply, all before `deadline`.
 ///
 /// # Errors
 /// [`Kind::Unreachable`] when the KDC does not take the connection or closes it, [`Kind::TimedOut`] at the deadline,
 /// [`Kind::BadReply`] for a length that no reply has.
-pub(crate) fn exchange(kdc: SocketAddr, request: &[u8], deadline: Instant) -> Result<Vec<u8>, Error> {
+pub fn exchange(kdc: SocketAddr, request: &[u8], deadline: Instant) -> Result<Vec<u8>, Error> {
     Connection::open(kdc, deadline)?.exchange(request)
 }
 

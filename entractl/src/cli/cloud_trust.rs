@@ -19,6 +19,25 @@ pub enum CloudTrustAction {
         #[arg(long, value_name = "DAYS")]
         max_age: Option<u64>,
     },
+    /// Get a ticket for a storage account hop by hop, and say which hop fails and why
+    ///
+    /// Goes the way of every Kerberos program with the ticket in your ccache, each hop by itself and with its time: k5tls,
+    /// the ticket of the domain, the domain controller's referral, TLS with the KDC proxy, the proxy's answer, the ticket
+    /// for the share. The ccache is only read.
+    Probe(Probe),
+}
+
+/// `cloud-trust probe`
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// The storage account
+    pub account: String,
+    /// The ccache with the ticket (default: what KRB5CCNAME names, else the one of your sessions)
+    #[arg(long, value_name = "NAME")]
+    pub ccache: Option<String>,
+    /// Longest wait for each hop
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub timeout: u64,
 }
 
 /// `cloud-trust configure`

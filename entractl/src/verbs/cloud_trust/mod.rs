@@ -4,6 +4,7 @@ mod commands;
 mod configure;
 mod objects;
 mod plugin;
+mod probe;
 mod shares;
 mod snippet;
 mod status;
@@ -20,6 +21,7 @@ use crate::output::{Answer, Output, Step};
 pub(super) fn run(action: &CloudTrustAction, output: &mut Output<'_>) -> Result<Answer, Failure> {
     match action {
         CloudTrustAction::Configure(options) => configure::run(options, output),
+        CloudTrustAction::Probe(options) => probe::run(options, output),
         CloudTrustAction::Status { max_age } => status::run(*max_age),
     }
 }

@@ -42,6 +42,8 @@ pub(super) fn is_ours(text: &str) -> bool {
 pub(super) struct Says {
     /// URLs of KDC proxies of the realm.
     pub(super) kdcs: Vec<String>,
+    /// Values of `http_anchors` of the realm: who may vouch for the proxy.
+    pub(super) anchors: Vec<String>,
     /// Whether the realm is described at all.
     pub(super) realm: bool,
     /// Hosts of `[domain_realm]` with their realms.
@@ -71,6 +73,7 @@ pub(super) fn read(text: &str) -> Says {
                 inside &= !value.ends_with('}');
             }
             "realms" if inside && key == "kdc" => says.kdcs.push(value.to_owned()),
+            "realms" if inside && key == "http_anchors" => says.anchors.push(value.to_owned()),
             "domain_realm" => says.hosts.push((key.to_ascii_lowercase(), value.to_owned())),
             _ => {}
         }
@@ -78,12 +81,25 @@ pub(super) fn read(text: &str) -> Says {
     says
 }
 
+/// What all of libkrb5's files say together, in the order in which it reads them.
+pub(super) fn read_all(paths: &Paths) -> Says {
+    let mut all = Says::default();
+    for bytes in files(paths).into_iter().filter_map(|file| fs::read(file).ok()) {
+        let says = read(&String::from_utf8_lossy(&bytes));
+        all.kdcs.extend(says.kdcs);
+        all.anchors.extend(says.anchors);
+        all.hosts.extend(says.hosts);
+        all.realm |= says.realm;
+    }
+    all
+}
+
 /// What stands in the way of our file: another description of the realm, whose KDCs libkrb5 would ask too, or another
 /// realm for the same hosts. Each with the file that says so.
 pub(super) fn foreign(paths: &Paths, hosts: &[String]) -> Vec<String> {
     let own = path(paths);
     let mut found = Vec::new();
-    for file in others(paths).into_iter().filter(|file| *file != own) {
+    for file in files(paths).into_iter().filter(|file| *file != own) {
         let Ok(bytes) = fs::read(&file) else { continue };
         let says = read(&String::from_utf8_lossy(&bytes));
         let shown = file.display();
@@ -97,7 +113,7 @@ pub(super) fn foreign(paths: &Paths, hosts: &[String]) -> Vec<String> {
 }
 
 /// The files that libkrb5 reads: krb5.conf, and in the folder names of letters, digits, `-`, `_`, or that end in `.conf`.
-fn others(paths: &Paths) -> Vec<PathBuf> {
+fn files(paths: &Paths) -> Vec<PathBuf> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let counts =
         |name: &str| name.chars().all(plain) || (name.strip_suffix(".conf").is_some() && !name.starts_with('.'));
@@ -129,7 +145,7 @@ mod tests {
     #[test]
     fn other_peoples_ways_of_writing_count() {
         let one_line = format!("[realms]\n {REALM} = {{ kdc = {KDC} }}\n OTHER = {{\n kdc = x\n }}\n");
-        assert_eq!(read(&one_line), Says { kdcs: vec![KDC.into()], realm: true, hosts: vec![] });
+        assert_eq!(read(&one_line), Says { kdcs: vec![KDC.into()], realm: true, ..Says::default() });
         let capaths = format!("[capaths]\n {REALM} = {{\n  A = .\n }}\n# {REALM} = {{\n");
         assert!(!read(&capaths).realm);
     }

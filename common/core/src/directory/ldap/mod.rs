@@ -30,7 +30,7 @@ mod seal;
 mod subtrees;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 mod wire;
 
 use std::net::SocketAddr;

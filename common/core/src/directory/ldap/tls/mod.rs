@@ -49,13 +49,7 @@ impl Trust {
             Err(error) => Err(error.to_string()),
         };
         let no_trust = |reason| TlsError::NoTrust { file: file.clone(), reason };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| no_trust(error.to_string()))?;
-        let mut config = builder.with_root_certificates(roots.map_err(no_trust)?).with_no_client_auth();
-        // Connections are few and long. A resumed one would not show its certificate again.
-        config.resumption = Resumption::disabled();
+        let config = config(roots.map_err(no_trust)?).map_err(|error| no_trust(error.to_string()))?;
         Ok(Self { file, config: Arc::new(config) })
     }
 
@@ -85,12 +79,31 @@ pub(super) fn binding_of(certificate: &[u8]) -> Option<Vec<u8>> {
     end_point::binding(certificate)
 }
 
-fn system() -> PathBuf {
+/// TLS 1.2 or later with a server that one of these authorities vouches for, without any key of this side.
+///
+/// # Errors
+/// When the cryptography has none of these versions.
+pub(crate) fn config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    // Connections are few and long. A resumed one would not show its certificate again.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// The file of the authorities that the host trusts.
+pub(crate) fn system() -> PathBuf {
     let first = SYSTEM.into_iter().find(|path| Path::new(path).exists());
     first.unwrap_or(SYSTEM[0]).into()
 }
 
-fn read(file: &Path) -> Result<RootCertStore, String> {
+/// The authorities in a file of PEM.
+///
+/// # Errors
+/// Why it cannot be used.
+pub(crate) fn read(file: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(file).map_err(|error| reason(&error))?;
     for certificate in certificates {
