@@ -2,7 +2,7 @@
 
 What Microsoft's cmdlet makes is not known in every attribute; these are the ones that facts of the protocol demand.
 `trust`: the trusted domain object over LSA, type 2 with a SID, as an MIT realm of type 3 gets no referrals from Samba.
-`objects`: the computer with its linked, disabled user. `rotate`: a new key for that user.
+`claim`: the trust beside another one, which has its top-level name. `objects`: the computer with its linked, disabled user. `rotate`: a new key for that user.
 """
 
 import os
@@ -22,6 +22,8 @@ from samba.trust_utils import CreateTrustedDomainRelax
 REALM = "KERBEROS.MICROSOFTONLINE.COM"
 SECRET = sys.argv[2]
 SID = "S-1-5-21-1111111111-2222222222-3333333333"
+OTHER = "OTHER.EXAMPLE"
+OTHER_SID = "S-1-5-21-1111111111-2222222222-1444444444"
 
 parameters = LoadParm()
 parameters.load_default()
@@ -50,8 +52,8 @@ def passwords():
     return both
 
 
-def trust():
-    if sam.search(f"CN=System,{base}", expression=f"(trustPartner={REALM})", attrs=["cn"]):
+def trust(realm=REALM, netbios="KERBEROS", sid=SID, top_level_name="windows.net"):
+    if sam.search(f"CN=System,{base}", expression=f"(trustPartner={realm})", attrs=["cn"]):
         return
     machine = Credentials()
     machine.guess(parameters)
@@ -62,20 +64,20 @@ def trust():
     attributes.sec_qos = lsa.QosInfo()
     policy = pipe.OpenPolicy2("", attributes, security.SEC_FLAG_MAXIMUM_ALLOWED)
     info = lsa.TrustDomainInfoInfoEx()
-    info.domain_name.string = REALM
-    info.netbios_name.string = "KERBEROS"
-    info.sid = security.dom_sid(SID)
+    info.domain_name.string = realm
+    info.netbios_name.string = netbios
+    info.sid = security.dom_sid(sid)
     info.trust_direction = lsa.LSA_TRUST_DIRECTION_INBOUND
     info.trust_type = lsa.LSA_TRUST_TYPE_UPLEVEL
     info.trust_attributes = lsa.LSA_TRUST_ATTRIBUTE_FOREST_TRANSITIVE
     CreateTrustedDomainRelax(pipe, policy, info, security.SEC_STD_DELETE, passwords(), passwords())
-    found = sam.search(f"CN=System,{base}", expression=f"(trustPartner={REALM})", attrs=["cn"])[0]
+    found = sam.search(f"CN=System,{base}", expression=f"(trustPartner={realm})", attrs=["cn"])[0]
     record = drsblobs.ForestTrustInfoRecord()
     record.flags = 0
     record.timestamp = 0
     record.type = lsa.LSA_FOREST_TRUST_TOP_LEVEL_NAME
     record.data = drsblobs.ForestTrustString()
-    record.data.string = "windows.net"
+    record.data.string = top_level_name
     armor = drsblobs.ForestTrustInfoRecordArmor()
     armor.record = record
     names = drsblobs.ForestTrustInfo()
@@ -86,6 +88,12 @@ def trust():
     for name, value in (("msDS-TrustForestTrustInfo", ndr_pack(names)), ("msDS-SupportedEncryptionTypes", b"24")):
         change[name] = ldb.MessageElement(value, ldb.FLAG_MOD_REPLACE, name)
     sam.modify(change)
+
+
+def claim():
+    remove()
+    trust(top_level_name="usgovcloudapi.net")
+    trust(OTHER, "OTHER", OTHER_SID)
 
 
 def rotate():
@@ -121,10 +129,11 @@ def remove():
         except ldb.LdbError as error:
             if error.args[0] != ldb.ERR_NO_SUCH_OBJECT:
                 raise
-    for entry in sam.search(f"CN=System,{base}", expression=f"(trustPartner={REALM})", attrs=["cn"]):
-        sam.delete(entry.dn, ["tree_delete:0"])
-    for entry in sam.search(base, expression="(sAMAccountName=KERBEROS$)", attrs=["cn"]):
-        sam.delete(entry.dn)
+    for realm, netbios in ((REALM, "KERBEROS"), (OTHER, "OTHER")):
+        for entry in sam.search(f"CN=System,{base}", expression=f"(trustPartner={realm})", attrs=["cn"]):
+            sam.delete(entry.dn, ["tree_delete:0"])
+        for entry in sam.search(base, expression=f"(sAMAccountName={netbios}$)", attrs=["cn"]):
+            sam.delete(entry.dn)
 
 
-{"trust": trust, "objects": objects, "rotate": rotate, "remove": remove}[sys.argv[1]]()
+{"trust": trust, "claim": claim, "objects": objects, "rotate": rotate, "remove": remove}[sys.argv[1]]()

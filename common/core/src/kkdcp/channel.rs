@@ -251,7 +251,9 @@ fn certificate(wrong: &CertificateError) -> ProxyError {
         CertificateError::UnknownIssuer => ProxyError::UnknownAuthority,
         CertificateError::NotValidForName => ProxyError::OtherHost("it names none that fits".into()),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            ProxyError::OtherHost(printable(&presented.join(", ")))
+            // rustls gives `DnsName("login.example")`.
+            let plain = |name: &String| name.trim_start_matches("DnsName(\"").trim_end_matches("\")").to_owned();
+            ProxyError::OtherHost(printable(&presented.iter().map(plain).collect::<Vec<_>>().join(", ")))
         }
         other => ProxyError::Tls(printable(&other.to_string())),
     }

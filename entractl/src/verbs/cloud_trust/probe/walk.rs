@@ -140,7 +140,7 @@ impl Walk<'_> {
         };
         match other {
             // Nobody asks by the host's name then.
-            Some(cause) if self.settings.mapped => report.warn(&cause),
+            Some(cause) if self.settings.mapped => report.spared(&cause),
             Some(cause) => return Err(cause),
             None => {}
         }

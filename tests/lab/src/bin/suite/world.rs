@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use entra_lab::{Lab, Node, Options, booted, product, second};
+use entra_lab::{Lab, Node, Options, booted, cloud, product, second};
 use serde::Serialize;
 
 use crate::check::{self, Verdict};
@@ -110,6 +110,19 @@ impl World {
     /// The reference: SSSD joined to the same directory.
     pub fn reference(&self) -> Result<Node, String> {
         Ok(self.lab.node("sssd")?)
+    }
+
+    /// What stands in for Entra ID and Azure Files, as it should be; the directory has the trust, and the clients that are
+    /// up know its hosts.
+    pub fn cloud(&self) -> Result<Node, String> {
+        self.mend()?;
+        Lab::up(&Options { name: self.lab.name().to_owned(), nodes: vec!["cloud".into()] })?;
+        let node = self.lab.node("cloud")?;
+        // What a case that was interrupted left behind.
+        cloud::agree(&node, true)?;
+        node.stop("cloud-proxy")?;
+        cloud::start_proxy(&node, cloud::TENANT, cloud::Certificate::Good)?;
+        Ok(node)
     }
 
     /// The second client, pristine: nothing of ours installed.

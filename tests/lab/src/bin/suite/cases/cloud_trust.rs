@@ -1,5 +1,7 @@
 //! The cloud trust: what the commands write on the host and find in the directory.
 
+pub mod share;
+
 use entra_lab::accounts::ALICE;
 use entra_lab::cloud::{self, TENANT};
 

@@ -92,6 +92,7 @@ pub fn all() -> Vec<Case> {
         surroundings::CASES,
         tls::CASES,
         cloud_trust::CASES,
+        cloud_trust::share::CASES,
         failover::CASES,
         outage::CASES,
         offline::CASES,
