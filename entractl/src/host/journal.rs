@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Snapshot};
-use super::{Paths, config, keytab, krb5_conf};
+use super::{Paths, authselect, config, keytab, krb5_conf};
 use crate::exit::Failure;
 use crate::registration::Registered;
 
@@ -73,6 +73,9 @@ pub struct Journal {
     pub keytab_mode: Option<u32>,
     /// Whether join enabled the service.
     pub service_enabled: bool,
+    /// The profile of authselect that was in force before, with its features; `None` where join left it alone.
+    #[serde(default)]
+    pub authselect: Option<Vec<String>>,
     /// What is registered in the domain's DNS.
     #[serde(default)]
     pub dns: Option<Registered>,
@@ -92,6 +95,7 @@ impl Journal {
             account_begun: false,
             keytab_mode,
             service_enabled: false,
+            authselect: None,
             dns: None,
             changes: Vec::new(),
             folders: Vec::new(),
@@ -145,7 +149,9 @@ impl Journal {
 
     /// Undoes everything on this host, and forgets the journal where that succeeded. Gives what could not be undone.
     pub fn undo(&self, paths: &Paths) -> Vec<String> {
-        let mut left = self.undo_files(paths);
+        // First: nobody is to be asked for what is taken away.
+        let mut left: Vec<String> = authselect::undo(paths, self.authselect.as_deref()).err().into_iter().collect();
+        left.extend(self.undo_files(paths));
         left.extend(self.undo_keytab(paths).err());
         if left.is_empty() {
             left.extend(self.forget(paths).err().map(|error| format!("{}: {error}", paths.journal.display())));

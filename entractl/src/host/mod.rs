@@ -1,5 +1,6 @@
 //! The host that is joined: its files, its names, its services.
 
+pub mod authselect;
 pub mod changing;
 pub mod config;
 pub mod file;
@@ -33,6 +34,8 @@ pub struct Paths {
     /// `/etc/entra/join.json`: what join changed. It stands beside the configuration and not in `/var/lib/entra`,
     /// because root writes files by it, and that folder belongs to the unprivileged worker.
     pub journal: PathBuf,
+    /// `/usr/bin/authselect`, which RHEL and Fedora have
+    pub authselect: PathBuf,
     /// `/var/lib/entra/idmap.db`: which ids belong to which domain; the daemon's, only read here.
     pub slices: PathBuf,
     /// `/var/lib/entra/credentials.db`: verifiers for offline logins; the daemon's, only removed here.
@@ -55,6 +58,7 @@ impl Paths {
             keytab: at(entra_wire::paths::KEYTAB),
             config: at(entra_wire::paths::CONFIG),
             journal: at("/etc/entra/join.json"),
+            authselect: at("/usr/bin/authselect"),
             slices: at("/var/lib/entra/idmap.db"),
             credentials: at("/var/lib/entra/credentials.db"),
         }

@@ -4,6 +4,8 @@ use crate::run::Outcome;
 
 /// What the programs link against, and what they are built, packed and looked into with.
 const BUILD: [&str; 7] = ["gcc", "libc6-dev", "pkg-config", "libkrb5-dev", "libpam0g-dev", "binutils", "dpkg-dev"];
+/// What RPM packages are packed with, besides.
+const RPM: [&str; 1] = ["rpm"];
 /// What the tests outside of the lab run: a real KDC, and what they put around the modules.
 const TESTS: [&str; 8] = [
     "krb5-kdc",
@@ -25,6 +27,17 @@ const FUZZING: [&str; 1] = ["g++"];
 /// When apt fails, or something is missing and this is not root.
 pub fn build() -> Outcome {
     Ok(entra_lab::host::install(&BUILD)?)
+}
+
+/// For building and packing RPM packages, on Debian. Elsewhere CONTRIBUTING.md says what has to be there.
+///
+/// # Errors
+/// As [`build`].
+pub fn rpm() -> Outcome {
+    if !std::path::Path::new("/usr/bin/dpkg-query").exists() {
+        return Ok(());
+    }
+    Ok(entra_lab::host::install(&[&BUILD[..], &RPM].concat())?)
 }
 
 /// For the tests outside of the lab.

@@ -1,7 +1,9 @@
-//! `cargo xtask package deb`: the packages of the contract, into `target/packages`.
+//! `cargo xtask package deb|rpm`: the packages of the contract, into `target/packages`.
 //!
-//! What is in a package stands in `[package.metadata.deb]` of its crate and in `packaging/`; this file builds the
+//! For Debian, what is in a package stands in `[package.metadata.deb]` of its crate and in `packaging/`; this file builds the
 //! binaries and the generated documents, runs cargo-deb for each package and checks what came out.
+
+mod rpm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,7 +59,7 @@ const SAME_VERSION: [(&str, &str); 3] =
 pub fn run(options: &Options) -> Outcome {
     match options.format {
         Format::Deb => deb(),
-        Format::Rpm => Err("there are no rpm packages yet: `cargo xtask package deb` is what there is".into()),
+        Format::Rpm => rpm::run(),
     }
 }
 
@@ -66,14 +68,11 @@ pub fn run(options: &Options) -> Outcome {
 /// # Errors
 /// Which step failed.
 pub fn deb() -> Outcome {
-    let folder = root().join("target/packages");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    }
-    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let folder = folder_without("deb")?;
     needs::build()?;
     build()?;
-    documents()?;
+    let triplet = output(Command::new("dpkg-architecture").arg("-qDEB_HOST_MULTIARCH"))?;
+    documents(&format!("lib/{}", triplet.trim()))?;
     stage()?;
     let cargo_deb = cargo_deb()?;
     for package in &PACKAGES {
@@ -96,6 +95,20 @@ pub fn deb() -> Outcome {
     Ok(())
 }
 
+/// `target/packages` without the packages of one kind.
+fn folder_without(ending: &str) -> Result<PathBuf, String> {
+    let folder = root().join("target/packages");
+    let wrong = |error: std::io::Error| format!("{}: {error}", folder.display());
+    std::fs::create_dir_all(&folder).map_err(wrong)?;
+    for entry in std::fs::read_dir(&folder).map_err(wrong)?.flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|found| found == ending) {
+            std::fs::remove_file(&path).map_err(wrong)?;
+        }
+    }
+    Ok(folder)
+}
+
 /// Everything that is packed, by one cargo run: features are unified in the same way for all.
 fn build() -> Outcome {
     let mut command = cargo();
@@ -106,16 +119,16 @@ fn build() -> Outcome {
     run::run(&mut command)
 }
 
-/// What is made from the code and from templates: man pages, the example configuration, completions, entra.pc.
-fn documents() -> Outcome {
+/// What is made from the code and from templates: man pages, the example configuration, completions, and entra.pc for
+/// the folder of libraries below `/usr`.
+fn documents(libraries: &str) -> Outcome {
     let folder = root().join("target/docs-gen");
     let mut command = cargo();
     command.args(["run", "--quiet", "--release", "--package", "entractl", "--example", "docs", "--"]).arg(&folder);
     run::run(&mut command)?;
     let template = root().join("packaging/pkgconfig/entra.pc.in");
     let text = std::fs::read_to_string(&template).map_err(|error| format!("{}: {error}", template.display()))?;
-    let triplet = output(Command::new("dpkg-architecture").arg("-qDEB_HOST_MULTIARCH"))?;
-    let text = text.replace("@TRIPLET@", triplet.trim()).replace("@VERSION@", env!("CARGO_PKG_VERSION"));
+    let text = text.replace("@LIBDIR@", libraries).replace("@VERSION@", env!("CARGO_PKG_VERSION"));
     let file = folder.join("entra.pc");
     std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
 }

@@ -38,6 +38,7 @@ pub fn run(options: &Options) -> Outcome {
     ];
     if !options.without_lab {
         steps.push(("packages", || own(&["package", "deb"])));
+        steps.push(("RPM packages", || own(&["package", "rpm"])));
         steps.push(("lab suite", || cargo(&["run", "--quiet", "--package", "entra-lab", "--bin", "suite"])));
     }
     for (name, step) in steps {

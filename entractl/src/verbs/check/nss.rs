@@ -84,8 +84,8 @@ fn line(text: &str, database: &str) -> Result<Step, Failure> {
     let found = sources(text, database).unwrap_or_default();
     let at = |name: &str| found.iter().position(|source| *source == name);
     let line = format!("{database}: {}", found.join(" "));
-    let remedy =
-        "it has to read `files systemd entra`, others behind: edit /etc/nsswitch.conf or reinstall libnss-entra";
+    let remedy = "it has to read `files systemd entra`, others behind: edit /etc/nsswitch.conf or reinstall libnss-entra \
+         (RHEL, Fedora: `authselect select entra`)";
     match (at("files"), at("systemd"), at("entra")) {
         (_, _, None) => Err(Failure::no("nss", format!("nsswitch.conf does not ask entra ({line})")).remedy(remedy)),
         (files, systemd, Some(entra)) if files.is_none_or(|at| at > entra) || systemd.is_some_and(|at| at > entra) => {
@@ -109,7 +109,8 @@ fn initgroups(text: &str) -> Option<Result<Step, Failure>> {
 fn loads() -> Result<Step, Failure> {
     let remedy = "reinstall libnss-entra";
     let path = module::find(MODULE).ok_or_else(|| {
-        Failure::no("nss", format!("{MODULE} is not installed")).remedy("`apt-get install libnss-entra`")
+        Failure::no("nss", format!("{MODULE} is not installed"))
+            .remedy("`apt-get install libnss-entra` (RHEL, Fedora: `dnf`)")
     })?;
     module::load(&path, "_nss_entra_getpwnam_r")
         .map_err(|error| Failure::no("nss", format!("{}: {error}", path.display())).remedy(remedy))?;

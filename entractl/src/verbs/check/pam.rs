@@ -56,7 +56,10 @@ fn in_folder(folder: &Path) -> Vec<Step> {
              the lines of pam_entra(8), or let `pam-auth-update --force --enable entra entra-mkhomedir` write them anew",
         )
     } else {
-        (AUTHSELECT, "`authselect select entra`")
+        (
+            AUTHSELECT,
+            "`authselect select entra with-mkhomedir`; it leaves files alone that were edited by hand: `--force` writes them anew",
+        )
     };
     let mut steps: Vec<_> = stacks.into_iter().map(|(file, kind)| settle(stack(folder, file, kind, remedy))).collect();
     let text = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
@@ -86,7 +89,11 @@ fn in_folder(folder: &Path) -> Vec<Step> {
         steps.push(Step::warn(
             "pam",
             detail,
-            "remove the other client's packages, or its profile by `pam-auth-update`",
+            if debian {
+                "remove the other client's packages, or its profile by `pam-auth-update`"
+            } else {
+                "`authselect select entra with-mkhomedir`"
+            },
         ));
     }
     steps
@@ -154,7 +161,8 @@ fn lines(text: &str, kind: &str) -> Vec<Line> {
 
 fn loads() -> Result<Step, Failure> {
     let path = module::find(&format!("security/{MODULE}")).ok_or_else(|| {
-        Failure::no("pam", format!("{MODULE} is not installed")).remedy("`apt-get install libpam-entra`")
+        Failure::no("pam", format!("{MODULE} is not installed"))
+            .remedy("`apt-get install libpam-entra` (RHEL, Fedora: `dnf`)")
     })?;
     module::load(&path, "pam_sm_authenticate")
         .map_err(|error| Failure::no("pam", format!("{}: {error}", path.display())).remedy("reinstall libpam-entra"))?;

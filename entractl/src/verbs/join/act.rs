@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::plan::Plan;
 use crate::exit::Failure;
+use crate::host::authselect::{self, Adopted, Authselect};
 use crate::host::file::{self, Snapshot};
 use crate::host::journal::{Journal, Kind, State};
 use crate::host::{Paths, keytab, krb5_conf, service};
@@ -57,13 +58,14 @@ type Act<'a> = fn(&mut Change<'a>) -> Result<Step, Failure>;
 
 impl<'a> Change<'a> {
     fn all(&mut self, output: &mut Output<'_>) -> Result<(), Failure> {
-        let steps: [Act<'a>; 8] = [
+        let steps: [Act<'a>; 9] = [
             Self::krb5,
             Self::account,
             Self::check_keytab,
             Self::config,
             Self::service,
             Self::test,
+            Self::logins,
             Self::register,
             Self::finish,
         ];
@@ -192,6 +194,30 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Where authselect governs logins: the profile that asks us. What an administrator wrote there stays, with a warning.
+    fn logins(&mut self) -> Result<Step, Failure> {
+        let Some(tool) = Authselect::find(self.paths) else { return Ok(Step::ok("logins", "")) };
+        let (journal, paths) = (&mut self.journal, self.paths);
+        let adopted = tool.adopt(|before| {
+            journal.authselect = Some(before);
+            journal.save(paths).map_err(|error| error.to_string())
+        });
+        let profile = authselect::PROFILE;
+        Ok(match adopted.map_err(|error| Failure::no("logins", error))? {
+            Adopted::Before => Step::ok("logins", format!("authselect has the profile {profile} in force already")),
+            Adopted::Now(features) => {
+                Step::ok("logins", format!("authselect has {profile} {} in force now", features.join(" ")))
+            }
+            Adopted::Left(why) => {
+                let remedy = format!(
+                    "have nsswitch.conf and PAM ask entra by hand (nss_entra(8), pam_entra(8)), or write both anew by \
+                     `authselect select {profile} with-mkhomedir --force`"
+                );
+                Step::warn("logins", format!("PAM and NSS stay as they are: {why}"), remedy)
+            }
+        })
+    }
+
     /// A host without a name in DNS is joined all the same: what hinders is a warning.
     fn register(&mut self) -> Result<Step, Failure> {
         let plan = self.plan;
@@ -245,6 +271,7 @@ impl<'a> Change<'a> {
             let removed = self.machine(&realm).with_ticket(|dns| registration::remove(dns, registered));
             left.extend(removed.err().map(|error| format!("{} in DNS ({error})", registered.name)));
         }
+        left.extend(authselect::undo(self.paths, self.journal.authselect.as_deref()).err());
         // While the krb5 settings are still there.
         let account = if self.journal.account_begun { self.undo_account(output) } else { None };
         left.extend(self.journal.undo_files(self.paths));
