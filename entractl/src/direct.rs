@@ -113,7 +113,7 @@ async fn answer(lookup: &Arc<Lookup>, request: Request) -> Result<Reply, Error> 
     let reply = match request {
         Request::User { key } => lookup.describe_user(key).await?,
         Request::Group { key } => lookup.describe_group(key).await?,
-        Request::Sid { sid } => lookup.describe_sid(sid).await?,
+        Request::Sid { sid } => lookup.describe_sid(&sid).await?,
         Request::Users { range } => Reply::Accounts(sorted(lookup, all_users(lookup).await?, &range)),
         Request::Groups { range } => Reply::Accounts(sorted(lookup, all_groups(lookup).await?, &range)),
         _ => return Err(Error::Config("only the daemon can answer that".into())),

@@ -110,7 +110,10 @@ size_t entra_sid_length(const struct entra_sid *sid);
 /* Writes a SID as text with its NUL; ENTRA_SID_TEXT bytes are always enough. `needed` may be NULL. */
 int entra_sid_format(const struct entra_sid *sid, char *text, size_t size, size_t *needed);
 
-/* The uid or gid of a SID. */
+/*
+ * The uid or gid of a SID. A SID that an account had before it moved to this domain (sIDHistory) is that account's: old
+ * access lists go on naming somebody. entra_uid_to_sid and entra_gid_to_sid then give the present one.
+ */
 int entra_sid_to_id(const struct entra_sid *sid, struct entra_id *id);
 
 /*

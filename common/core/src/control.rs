@@ -213,6 +213,9 @@ pub struct UserView {
     pub user_principal_name: Option<String>,
     /// objectSid.
     pub sid: String,
+    /// sIDHistory: SIDs that it had before.
+    #[serde(default)]
+    pub former_sids: Vec<String>,
     /// distinguishedName.
     pub dn: String,
     /// Mapped uid.
@@ -273,6 +276,9 @@ pub struct GroupView {
     pub sam_account_name: String,
     /// objectSid.
     pub sid: String,
+    /// sIDHistory: SIDs that it had before.
+    #[serde(default)]
+    pub former_sids: Vec<String>,
     /// distinguishedName.
     pub dn: String,
     /// Mapped gid.

@@ -31,6 +31,7 @@ fn user(uid: u32, version: u32) -> UserRecord {
     UserRecord {
         domain: "aadds.contoso.com".into(),
         sid: sid(uid),
+        former_sids: Vec::new(),
         guid: Vec::new(),
         dn: String::new(),
         sam: String::new(),
@@ -219,6 +220,7 @@ fn a_group_is_whole_for_as_long_as_its_members_are_known() {
     let group = GroupRecord {
         domain: String::new(),
         sid: sid(1200),
+        former_sids: Vec::new(),
         guid: Vec::new(),
         dn: String::new(),
         sam: String::new(),

@@ -74,6 +74,7 @@ fn user(number: u32) -> UserRecord {
     UserRecord {
         domain: "aadds.contoso.com".into(),
         sid: sid(number),
+        former_sids: Vec::new(),
         guid: Vec::new(),
         dn: String::new(),
         sam: String::new(),
@@ -92,7 +93,7 @@ fn user(number: u32) -> UserRecord {
 
 fn group(name: &str, gid: u32) -> GroupRecord {
     let (domain, guid, dn, sam) = (String::new(), Vec::new(), String::new(), String::new());
-    GroupRecord { domain, sid: sid(gid), guid, dn, sam, name: name.into(), gid }
+    GroupRecord { domain, sid: sid(gid), former_sids: Vec::new(), guid, dn, sam, name: name.into(), gid }
 }
 
 fn publish(cache: &SharedCache, number: u32) {

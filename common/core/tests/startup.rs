@@ -18,6 +18,7 @@ fn user(rid: u32) -> UserRecord {
     UserRecord {
         domain: DOMAIN.into(),
         sid: sid(rid),
+        former_sids: Vec::new(),
         guid: vec![7; 16],
         dn: format!("CN={name},OU=AADDC Users,DC=aadds,DC=contoso,DC=com"),
         sam: name.clone(),

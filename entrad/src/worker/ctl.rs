@@ -34,7 +34,7 @@ impl Service {
             Request::CacheFlush { name } => Ok(Reply::Done { count: self.lookup.flush(name.as_deref()).await? }),
             Request::User { key } => self.with_login(self.lookup.describe_user(key).await?).await,
             Request::Group { key } => self.lookup.describe_group(key).await,
-            Request::Sid { sid } => self.with_login(self.lookup.describe_sid(sid).await?).await,
+            Request::Sid { sid } => self.with_login(self.lookup.describe_sid(&sid).await?).await,
             Request::SshKeys { user } => self.lookup.ssh_keys(&user).await,
             Request::Explain { user, service } => self.login.explain(&user, service).await,
             Request::Users { range } => self.lookup.stored_users(range).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entra_core::Error;
-use entra_core::lookup::{Freshness, Lookup, Query};
+use entra_core::lookup::{Freshness, Holder, Lookup, Query};
 use entra_core::types::{GroupRecord, Sid, UserRecord};
 use entra_wire::codec::Writer;
 use entra_wire::guard::name_may_be_ours;
@@ -109,6 +109,20 @@ fn question(subject: Subject<'_>) -> Question {
 /// What is found is published, so that the next process finds it in the shared cache.
 async fn find(lookup: &Arc<Lookup>, question: Question) -> Result<Found, Error> {
     let Some(query) = question.query else { return Ok(Found::None) };
+    if let Query::Sid(sid) = &query {
+        // Who had the SID before answers for it, under the SID of now.
+        return Ok(match lookup.holder(sid).await? {
+            Some(Holder::User(user)) => {
+                lookup.show_user(&user, &query);
+                Found::User(user.value)
+            }
+            Some(Holder::Group(group)) => {
+                lookup.show_group(&group, None, &query);
+                Found::Group(group.value)
+            }
+            None => Found::None,
+        });
+    }
     if question.user {
         match lookup.user(query.clone(), Freshness::Cached).await? {
             Some(user) => {

@@ -103,6 +103,7 @@ fn made() -> Vec<u8> {
     let user = UserRecord {
         domain: "aadds.contoso.com".into(),
         sid: sid(1103),
+        former_sids: Vec::new(),
         guid: Vec::new(),
         dn: String::new(),
         sam: String::new(),
@@ -118,7 +119,16 @@ fn made() -> Vec<u8> {
         ssh_keys: Vec::new(),
     };
     let (domain, guid, dn, sam) = (String::new(), Vec::new(), String::new(), String::new());
-    let group = GroupRecord { domain, sid: sid(1200), guid, dn, sam, name: "research".into(), gid: STAFF };
+    let group = GroupRecord {
+        domain,
+        sid: sid(1200),
+        former_sids: Vec::new(),
+        guid,
+        dn,
+        sam,
+        name: "research".into(),
+        gid: STAFF,
+    };
     cache.publish_user(&user, &["alice".into()], 3600, || true);
     cache.publish_groups_of(&user, &[STAFF, STAFF + 1], 3600, || true);
     cache.publish_group(&group, &["alice", "bob"], &["research".into()], (3600, 3600), || true);

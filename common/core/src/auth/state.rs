@@ -155,6 +155,7 @@ pub(super) mod tests {
         let record = UserRecord {
             domain: "d.example".into(),
             sid: "S-1-5-21-1-2-3-1103".parse().unwrap(),
+            former_sids: Vec::new(),
             guid: Vec::new(),
             dn: String::new(),
             sam: "Alice".into(),

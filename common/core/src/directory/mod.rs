@@ -27,6 +27,8 @@ pub enum Key {
     },
     /// objectSid.
     Sid(Sid),
+    /// sIDHistory: the account that had this SID before.
+    FormerSid(Sid),
     /// uidNumber (users) or gidNumber (groups), for the mapping `rfc2307`.
     PosixId(u32),
 }

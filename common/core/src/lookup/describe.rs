@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::control::{AccountRef, LookupKey, Reply, SshKeys};
-use crate::types::{GroupRecord, Sid, UserRecord};
+use crate::types::{GroupRecord, Sid, SidError, UserRecord};
 
-use super::{Freshness, Lookup, Query};
+use super::{Freshness, Holder, Lookup, Query};
 
 impl Lookup {
     /// One user.
@@ -15,7 +15,11 @@ impl Lookup {
     /// # Errors
     /// As [`Lookup::user`], and [`Error::Config`] for a SID that is none.
     pub async fn describe_user(self: &Arc<Self>, key: LookupKey) -> Result<Reply, Error> {
-        match self.user(query(key)?, Freshness::Cached).await? {
+        let answer = match query(key)? {
+            Query::Sid(sid) => self.user_of_sid(&sid).await?,
+            query => self.user(query, Freshness::Cached).await?,
+        };
+        match answer {
             Some(answer) => Ok(Reply::User(Box::new(self.user_view(answer).await?))),
             None => Ok(Reply::NotFound),
         }
@@ -41,20 +45,25 @@ impl Lookup {
     /// # Errors
     /// As [`Lookup::describe_user`].
     pub async fn describe_group(self: &Arc<Self>, key: LookupKey) -> Result<Reply, Error> {
-        match self.group(query(key)?, Freshness::Cached).await? {
+        let answer = match query(key)? {
+            Query::Sid(sid) => self.group_of_sid(&sid).await?,
+            query => self.group(query, Freshness::Cached).await?,
+        };
+        match answer {
             Some(answer) => Ok(Reply::Group(Box::new(self.group_view(answer).await?))),
             None => Ok(Reply::NotFound),
         }
     }
 
-    /// Whatever has this SID.
+    /// Whatever has this SID, or had it before.
     ///
     /// # Errors
     /// As [`Lookup::describe_user`].
-    pub async fn describe_sid(self: &Arc<Self>, sid: String) -> Result<Reply, Error> {
-        match self.describe_user(LookupKey::Sid(sid.clone())).await? {
-            Reply::NotFound => self.describe_group(LookupKey::Sid(sid)).await,
-            found => Ok(found),
+    pub async fn describe_sid(self: &Arc<Self>, sid: &str) -> Result<Reply, Error> {
+        match self.holder(&parsed(sid)?).await? {
+            Some(Holder::User(answer)) => Ok(Reply::User(Box::new(self.user_view(answer).await?))),
+            Some(Holder::Group(answer)) => Ok(Reply::Group(Box::new(self.group_view(answer).await?))),
+            None => Ok(Reply::NotFound),
         }
     }
 }
@@ -63,8 +72,12 @@ fn query(key: LookupKey) -> Result<Query, Error> {
     Ok(match key {
         LookupKey::Name(name) => Query::name(&name),
         LookupKey::Id(id) => Query::Id(id),
-        LookupKey::Sid(sid) => Query::Sid(sid.parse::<Sid>().map_err(|error| Error::Config(error.to_string()))?),
+        LookupKey::Sid(sid) => Query::Sid(parsed(&sid)?),
     })
+}
+
+fn parsed(sid: &str) -> Result<Sid, Error> {
+    sid.parse().map_err(|error: SidError| Error::Config(error.to_string()))
 }
 
 impl From<&UserRecord> for AccountRef {

@@ -41,13 +41,15 @@ impl Subject for GroupRecord {
     }
 
     fn other_keys(&self, lookup: &Lookup) -> Vec<Query> {
-        lookup.qualified_names(&self.domain, &self.sam)
+        let former = self.former_sids.iter().cloned().map(Query::FormerSid);
+        lookup.qualified_names(&self.domain, &self.sam).into_iter().chain(former).collect()
     }
 
     fn load(store: &IdentityStore, query: &Query, names: &KnownNames) -> Result<Option<Stored<Self>>, Error> {
         match query {
             Query::Id(gid) => store.group_by_gid(*gid),
             Query::Sid(sid) => store.group_by_sid(sid),
+            Query::FormerSid(sid) => store.group_by_former_sid(sid),
             Query::Name(name) => match NameForm::parse(name).as_ref().and_then(|form| names.account(form)) {
                 Some((domain, account)) => Ok(only(store.groups_by_sam(domain, &account)?)),
                 None => Ok(None),
@@ -114,6 +116,7 @@ async fn private_group(lookup: &Arc<Lookup>, query: &Query) -> Result<Option<Gro
     Ok(Some(GroupRecord {
         domain: user.domain.clone(),
         sid: user.sid.clone(),
+        former_sids: user.former_sids.clone(),
         guid: user.guid.clone(),
         dn: user.dn.clone(),
         sam: user.sam.clone(),

@@ -38,6 +38,7 @@ impl Lookup {
                 &config.home,
                 &TemplateValues { user: &name, domain: &config.name, uid, sam: &fold(&entry.sam) },
             ),
+            former_sids: entry.former_sids,
             guid: entry.guid,
             dn: entry.dn,
             sam: entry.sam,
@@ -78,6 +79,7 @@ impl Lookup {
         Some(GroupRecord {
             domain: config.name.clone(),
             sid,
+            former_sids: entry.former_sids,
             guid: entry.guid,
             dn: entry.dn,
             sam: entry.sam,

@@ -6,6 +6,7 @@
 
 mod describe;
 mod flight;
+mod former;
 mod groups;
 mod known;
 mod list;
@@ -44,6 +45,7 @@ use crate::local::LocalAccounts;
 use crate::store::IdentityStore;
 use crate::types::{GroupRecord, Sid, UserRecord, fold};
 
+pub use former::Holder;
 pub use list::{Listing, UserLine};
 pub use members::MemberList;
 pub use memberships::Memberships;
@@ -74,6 +76,9 @@ pub enum Query {
     Id(u32),
     /// objectSid.
     Sid(Sid),
+    /// sIDHistory: the account that had this SID before. Asked behind [`Query::Sid`] alone: an id is computed from the
+    /// present SID, so nobody has two of them.
+    FormerSid(Sid),
 }
 
 impl Query {

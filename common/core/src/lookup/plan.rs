@@ -31,6 +31,7 @@ impl Lookup {
                     let key = match query {
                         Query::Name(name) => name_key(name, &domain.config.name, &info.netbios, upn),
                         Query::Sid(sid) => (sid.domain().as_ref() == Some(&info.sid)).then(|| Key::Sid(sid.clone())),
+                        Query::FormerSid(sid) => Some(Key::FormerSid(sid.clone())),
                         Query::Id(id) => self.id_key(*id, domain),
                     };
                     plan.steps.extend(key.map(|key| Step { domain, key }));

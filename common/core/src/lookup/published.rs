@@ -52,7 +52,7 @@ impl Lookup {
         match asked {
             Query::Name(name) => self.publish_absent::<UserRecord>(asked, &Key::UserName(name.as_bytes())),
             Query::Id(uid) => self.publish_absent::<UserRecord>(asked, &Key::Uid(*uid)),
-            Query::Sid(_) => {}
+            Query::Sid(_) | Query::FormerSid(_) => {}
         }
     }
 
@@ -61,7 +61,7 @@ impl Lookup {
         match asked {
             Query::Name(name) => self.publish_absent::<GroupRecord>(asked, &Key::GroupName(name.as_bytes())),
             Query::Id(gid) => self.publish_absent::<GroupRecord>(asked, &Key::Gid(*gid)),
-            Query::Sid(_) => {}
+            Query::Sid(_) | Query::FormerSid(_) => {}
         }
     }
 
@@ -133,6 +133,8 @@ impl Lookup {
                 cache.withdraw_groups_of(&sid.to_bytes());
                 cache.withdraw(&Key::UserSid(&sid.to_bytes()));
             }
+            // Nothing is published under it.
+            Query::FormerSid(_) => {}
         }
     }
 
@@ -142,6 +144,7 @@ impl Lookup {
             Query::Name(name) => cache.withdraw(&Key::GroupName(name.as_bytes())),
             Query::Id(gid) => cache.withdraw(&Key::Gid(*gid)),
             Query::Sid(sid) => cache.withdraw(&Key::GroupSid(&sid.to_bytes())),
+            Query::FormerSid(_) => {}
         }
     }
 

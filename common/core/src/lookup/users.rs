@@ -32,13 +32,15 @@ impl Subject for UserRecord {
     }
 
     fn other_keys(&self, lookup: &Lookup) -> Vec<Query> {
-        lookup.qualified_names(&self.domain, &self.sam)
+        let former = self.former_sids.iter().cloned().map(Query::FormerSid);
+        lookup.qualified_names(&self.domain, &self.sam).into_iter().chain(former).collect()
     }
 
     fn load(store: &IdentityStore, query: &Query, names: &KnownNames) -> Result<Option<Stored<Self>>, Error> {
         match query {
             Query::Id(uid) => store.user_by_uid(*uid),
             Query::Sid(sid) => store.user_by_sid(sid),
+            Query::FormerSid(sid) => store.user_by_former_sid(sid),
             Query::Name(name) => {
                 let Some(form) = NameForm::parse(name) else { return Ok(None) };
                 let by_upn = match &form {

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Params};
 use serde::de::DeserializeOwned;
 
+use super::former::put_former;
 use super::identity::{IdentityStore, Stored, seconds};
 use super::listing::{self, Kind};
 use crate::Error;
@@ -118,6 +119,7 @@ pub(super) fn put_user(transaction: &Connection, user: &UserRecord, now: u64) ->
     let record = encode(user)?;
     let row = (&sid, &user.domain, &sam, &upn, &user.name, user.uid, seconds(now), &record);
     transaction.prepare_cached(sql::PUT_USER)?.execute(row)?;
+    put_former(transaction, &sid, &user.former_sids, now)?;
     listing::put(transaction, Kind::Users, &user.domain, &[user.into()], now)
 }
 
@@ -128,6 +130,7 @@ pub(super) fn put_group(transaction: &Connection, group: &GroupRecord, now: u64)
     let record = encode(group)?;
     let row = (&sid, &group.domain, &sam, &group.name, group.gid, seconds(now), &record);
     transaction.prepare_cached(sql::PUT_GROUP)?.execute(row)?;
+    put_former(transaction, &sid, &group.former_sids, now)?;
     listing::put(transaction, Kind::Groups, &group.domain, &[group.into()], now)
 }
 

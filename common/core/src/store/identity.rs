@@ -12,7 +12,7 @@ use crate::Error;
 use crate::types::Sid;
 
 /// Version of the tables below and of the records in them: a file of any other version is begun anew.
-const VERSION: i32 = 6;
+const VERSION: i32 = 7;
 const TABLES: &str = "
     CREATE TABLE user_record (
         sid BLOB NOT NULL UNIQUE,
@@ -40,6 +40,14 @@ const TABLES: &str = "
     CREATE INDEX group_sam ON group_record (sam, domain);
     CREATE INDEX group_gid ON group_record (gid);
     CREATE INDEX group_fetched ON group_record (fetched);
+    CREATE TABLE former_sid (
+        former BLOB NOT NULL,
+        sid BLOB NOT NULL,
+        fetched INTEGER NOT NULL,
+        UNIQUE (former, sid)
+    );
+    CREATE INDEX former_sid_sid ON former_sid (sid);
+    CREATE INDEX former_sid_fetched ON former_sid (fetched);
     CREATE TABLE user_groups (sid BLOB NOT NULL UNIQUE, fetched INTEGER NOT NULL, record BLOB NOT NULL);
     CREATE INDEX user_groups_fetched ON user_groups (fetched);
     CREATE TABLE group_members (sid BLOB NOT NULL UNIQUE, fetched INTEGER NOT NULL, record BLOB NOT NULL);
@@ -71,8 +79,8 @@ const TABLES: &str = "
     CREATE TABLE shape (text TEXT NOT NULL);
 ";
 /// Every table; each has the columns `sid` and `fetched`. The first two hold accounts.
-pub(super) const ALL_TABLES: [&str; 6] =
-    ["user_record", "group_record", "user_groups", "group_members", "user_filter", "listed"];
+pub(super) const ALL_TABLES: [&str; 7] =
+    ["user_record", "group_record", "former_sid", "user_groups", "group_members", "user_filter", "listed"];
 /// Of these, the ones whose rows are counted.
 const ACCOUNTS: usize = 2;
 

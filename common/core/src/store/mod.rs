@@ -10,6 +10,7 @@ mod accounts;
 mod changes;
 mod credentials;
 mod filters;
+mod former;
 mod identity;
 mod listing;
 mod memberships;

@@ -18,6 +18,8 @@ pub enum Entry {
 pub struct UserEntry {
     /// objectSid
     pub sid: Option<Sid>,
+    /// sIDHistory: SIDs that the account had before, in other domains as a rule (MS-ADA3 2.250).
+    pub former_sids: Vec<Sid>,
     /// objectGUID, 16 bytes as the directory gives them.
     pub guid: Vec<u8>,
     /// distinguishedName
@@ -168,6 +170,8 @@ impl GroupEntry {
 pub struct GroupEntry {
     /// objectSid
     pub sid: Option<Sid>,
+    /// sIDHistory: SIDs that the account had before, in other domains as a rule (MS-ADA3 2.250).
+    pub former_sids: Vec<Sid>,
     /// objectGUID, 16 bytes as the directory gives them.
     pub guid: Vec<u8>,
     /// distinguishedName

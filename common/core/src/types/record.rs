@@ -14,6 +14,8 @@ pub struct UserRecord {
     pub domain: DomainId,
     /// objectSid: the key.
     pub sid: Sid,
+    /// SIDs that the account had before (sIDHistory).
+    pub former_sids: Vec<Sid>,
     /// objectGUID, 16 bytes as the directory gives them.
     pub guid: Vec<u8>,
     /// distinguishedName
@@ -49,6 +51,8 @@ pub struct GroupRecord {
     pub domain: DomainId,
     /// objectSid: the key.
     pub sid: Sid,
+    /// SIDs that the group had before (sIDHistory).
+    pub former_sids: Vec<Sid>,
     /// objectGUID, 16 bytes as the directory gives them.
     pub guid: Vec<u8>,
     /// distinguishedName

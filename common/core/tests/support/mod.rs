@@ -66,6 +66,7 @@ impl FakeDirectory {
     pub fn add_user(&self, rid: u32, sam: &str, upn: Option<&str>) {
         self.users.lock().unwrap().push(UserEntry {
             sid: Some(sid(rid)),
+            former_sids: Vec::new(),
             guid: vec![rid as u8; 16],
             dn: format!("CN={sam}"),
             sam: sam.into(),
@@ -81,6 +82,7 @@ impl FakeDirectory {
     pub fn add_group(&self, rid: u32, sam: &str) {
         self.groups.lock().unwrap().push(GroupEntry {
             sid: Some(sid(rid)),
+            former_sids: Vec::new(),
             guid: vec![rid as u8; 16],
             dn: format!("CN={sam}"),
             sam: sam.into(),
@@ -95,6 +97,12 @@ impl FakeDirectory {
 
     pub fn leave(&self, sam: &str, group: u32) {
         self.member_of.lock().unwrap().retain(|(dn, rid)| (dn.as_str(), *rid) != (&format!("CN={sam}"), group));
+    }
+
+    /// The user had this SID before.
+    pub fn came_from(&self, sam: &str, former: &Sid) {
+        let mut users = self.users.lock().unwrap();
+        users.iter_mut().find(|user| user.sam == sam).unwrap().former_sids.push(former.clone());
     }
 
     pub fn set_state(&self, sam: &str, state: AccountState) {
@@ -163,6 +171,7 @@ impl Directory for FakeDirectory {
                 fold(&user.sam) == fold(sam) || user.upn.as_deref().is_some_and(|own| fold(own) == fold(upn))
             }
             Key::Sid(sid) => user.sid.as_ref() == Some(sid),
+            Key::FormerSid(sid) => user.former_sids.contains(sid),
             Key::PosixId(_) => false,
         };
         let users = self.users.lock().unwrap();
@@ -179,6 +188,7 @@ impl Directory for FakeDirectory {
         let matches = |group: &GroupEntry| match key {
             Key::Sam(name) => fold(&group.sam) == fold(name),
             Key::Sid(sid) => group.sid.as_ref() == Some(sid),
+            Key::FormerSid(sid) => group.former_sids.contains(sid),
             _ => false,
         };
         Ok(self.groups.lock().unwrap().iter().find(|group| matches(group)).cloned())

@@ -59,6 +59,7 @@ pub fn alice() -> UserRecord {
     UserRecord {
         domain: "aadds.contoso.com".into(),
         sid: sid(1103),
+        former_sids: Vec::new(),
         guid: Vec::new(),
         dn: String::new(),
         sam: String::new(),
@@ -77,5 +78,5 @@ pub fn alice() -> UserRecord {
 
 pub fn group(name: &str, gid: u32) -> GroupRecord {
     let (domain, guid, dn, sam) = (String::new(), Vec::new(), String::new(), String::new());
-    GroupRecord { domain, sid: sid(gid), guid, dn, sam, name: name.into(), gid }
+    GroupRecord { domain, sid: sid(gid), former_sids: Vec::new(), guid, dn, sam, name: name.into(), gid }
 }

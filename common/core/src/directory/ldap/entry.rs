@@ -10,6 +10,7 @@ use crate::types::{AccountState, Entry, GroupEntry, LogonHours, Sid, UserEntry, 
 pub(super) const USER: &[&str] = &[
     "objectClass",
     "objectSid",
+    FORMER,
     "objectGUID",
     "sAMAccountName",
     "userPrincipalName",
@@ -26,7 +27,11 @@ pub(super) const USER: &[&str] = &[
     "userWorkstations",
 ];
 /// Attributes that make a [`GroupEntry`].
-pub(super) const GROUP: &[&str] = &["objectClass", "objectSid", "objectGUID", "sAMAccountName", "groupType"];
+pub(super) const GROUP: &[&str] = &["objectClass", "objectSid", FORMER, "objectGUID", "sAMAccountName", "groupType"];
+/// Holds the SIDs that an account had before.
+pub(super) const FORMER: &str = "sIDHistory";
+/// Most of them that are kept of one account: whoever may write the attribute does not fill this host's memory.
+const MOST_FORMER: usize = 64;
 /// Attributes that tell which account a member is, and no more. sAMAccountType stands for objectClass and groupType.
 pub(super) const MEMBER: &[&str] = &["sAMAccountName", "sAMAccountType", "objectSid", "primaryGroupID"];
 /// Attributes that make a line of an enumeration of users.
@@ -86,6 +91,11 @@ impl Raw {
         Sid::from_bytes(self.values("objectSid").first()?).ok()
     }
 
+    fn former_sids(&self) -> Vec<Sid> {
+        let values = self.values(FORMER).iter().filter_map(|value| Sid::from_bytes(value).ok());
+        values.filter(Sid::is_of_a_domain).take(MOST_FORMER).collect()
+    }
+
     /// Sorts by objectClass. Computers and managed service accounts are of class user too, but nobody logs in as one
     /// (MS-ADSC 2.22, 2.141, 2.142): they are neither.
     pub(super) fn classify(&self, extras: Extras<'_>) -> Option<Entry> {
@@ -118,6 +128,7 @@ impl Raw {
         let flags = |name: &str| self.number::<i32>(name).unwrap_or_default() as u32;
         Some(UserEntry {
             sid: self.sid(),
+            former_sids: self.former_sids(),
             guid: self.values("objectGUID").first().cloned().unwrap_or_default(),
             dn: self.dn.clone(),
             sam: self.text("sAMAccountName")?.to_owned(),
@@ -147,6 +158,7 @@ impl Raw {
     fn group(&self, posix: bool) -> Option<GroupEntry> {
         Some(GroupEntry {
             sid: self.sid(),
+            former_sids: self.former_sids(),
             guid: self.values("objectGUID").first().cloned().unwrap_or_default(),
             dn: self.dn.clone(),
             sam: self.text("sAMAccountName")?.to_owned(),

@@ -61,6 +61,7 @@ impl LdapDirectory {
                 filter::equals("userPrincipalName", upn.as_bytes()),
             ]),
             Key::Sid(sid) => filter::equals("objectSid", &sid.to_bytes()),
+            Key::FormerSid(sid) => filter::equals(entry::FORMER, &sid.to_bytes()),
             Key::PosixId(id) => filter::equals("uidNumber", id.to_string().as_bytes()),
         };
         let root = self.info(deadline).await?.base_dn;
@@ -90,6 +91,7 @@ impl LdapDirectory {
         let wanted = match key {
             Key::Sam(sam) => filter::equals("sAMAccountName", sam.as_bytes()),
             Key::Sid(sid) => filter::equals("objectSid", &sid.to_bytes()),
+            Key::FormerSid(sid) => filter::equals(entry::FORMER, &sid.to_bytes()),
             Key::PosixId(id) => filter::equals("gidNumber", id.to_string().as_bytes()),
             // Groups have no UPN.
             Key::Upn(_) | Key::SamOrUpn { .. } => return Ok(None),
@@ -235,6 +237,7 @@ fn choose_user(users: &[UserEntry], key: &Key) -> Result<Option<UserEntry>, Erro
             None => by_sam(sam),
         },
         Key::Sid(sid) => pick(users, &sid.to_string(), |user: &UserEntry| user.sid.as_ref() == Some(sid)),
+        Key::FormerSid(sid) => pick(users, &sid.to_string(), |user: &UserEntry| user.former_sids.contains(sid)),
         Key::PosixId(id) => {
             pick(users, &format!("uidNumber {id}"), |user: &UserEntry| user.posix.is_some_and(|(uid, _)| uid == *id))
         }
@@ -245,6 +248,7 @@ fn choose_group(groups: &[GroupEntry], key: &Key) -> Result<Option<GroupEntry>, 
     match key {
         Key::Sam(sam) => pick(groups, sam, |group: &GroupEntry| fold(&group.sam) == fold(sam)),
         Key::Sid(sid) => pick(groups, &sid.to_string(), |group: &GroupEntry| group.sid.as_ref() == Some(sid)),
+        Key::FormerSid(sid) => pick(groups, &sid.to_string(), |group: &GroupEntry| group.former_sids.contains(sid)),
         Key::PosixId(id) => {
             pick(groups, &format!("gidNumber {id}"), |group: &GroupEntry| group.gid_number == Some(*id))
         }

@@ -45,6 +45,7 @@ fn user(rid: u32, sam: &str) -> UserRecord {
     UserRecord {
         domain: "a.example".into(),
         sid: sid(rid),
+        former_sids: Vec::new(),
         guid: vec![7; 16],
         dn: format!("CN={sam},DC=a,DC=example"),
         sam: sam.into(),
@@ -65,6 +66,7 @@ fn group(rid: u32, sam: &str) -> GroupRecord {
     GroupRecord {
         domain: "a.example".into(),
         sid: sid(rid),
+        former_sids: Vec::new(),
         guid: vec![9; 16],
         dn: format!("CN={sam},DC=a,DC=example"),
         sam: sam.into(),
@@ -93,6 +95,31 @@ fn a_user_is_found_by_every_key_and_after_a_restart() {
     assert!(store.users_by_sam(None, "Alicé").unwrap().is_empty(), "names are asked for folded");
     assert_eq!(store.user_by_uid(201_104).unwrap(), None);
     assert_eq!(store.group_by_sid(&alice.sid).unwrap(), None, "a user is no group");
+}
+
+#[test]
+fn a_former_sid_finds_the_account_until_the_directory_says_otherwise() {
+    let folder = Folder::new("former");
+    let store = folder.open();
+    let old = |rid| "S-1-5-21-9-8-7".parse::<Sid>().unwrap().with_rid(rid).unwrap();
+    let alice = UserRecord { former_sids: vec![old(500), old(501)], ..user(1103, "alice") };
+    let staff = GroupRecord { former_sids: vec![old(502)], ..group(2000, "staff") };
+    store.put_users([&alice], 1000).unwrap();
+    store.put_groups([&staff], 1000).unwrap();
+    for former in &alice.former_sids {
+        assert_eq!(store.user_by_former_sid(former).unwrap().unwrap().value, alice);
+    }
+    assert_eq!(store.group_by_former_sid(&old(502)).unwrap().unwrap().value, staff);
+    assert_eq!(store.user_by_former_sid(&old(502)).unwrap(), None, "a group is no user");
+    assert_eq!(store.user_by_former_sid(&alice.sid).unwrap(), None, "the present one is none of them");
+    // Two that claim one SID: nobody is guessed.
+    store.put_users([&UserRecord { former_sids: vec![old(501)], ..user(1104, "bob") }], 1001).unwrap();
+    assert_eq!(store.user_by_former_sid(&old(501)).unwrap(), None);
+    store.put_users([&UserRecord { former_sids: Vec::new(), ..alice.clone() }], 1002).unwrap();
+    assert_eq!(store.user_by_former_sid(&old(500)).unwrap(), None);
+    assert_eq!(store.user_by_former_sid(&old(501)).unwrap().unwrap().value.name, "bob");
+    store.flush(&sid(1104)).unwrap();
+    assert_eq!(store.user_by_former_sid(&old(501)).unwrap(), None);
 }
 
 #[test]
@@ -245,6 +272,7 @@ fn threads_read_and_write_at_once() {
 #[test]
 fn no_lookup_reads_everything() {
     use super::accounts::sql as accounts;
+    use super::former::sql as former;
     use super::memberships::sql as memberships;
     use crate::store::listing::sql as lists;
     let folder = Folder::new("plan");
@@ -275,6 +303,9 @@ fn no_lookup_reads_everything() {
         accounts::OTHER_USERS_OF_SAM,
         accounts::OTHER_USERS_OF_UPN,
         accounts::OTHER_GROUPS_OF_SAM,
+        former::USER_BY_FORMER,
+        former::GROUP_BY_FORMER,
+        former::FORGET,
         memberships::GROUPS_OF_USER,
         memberships::MEMBERS_OF,
         lists::PAGE,
