@@ -38,6 +38,8 @@ pub struct Paths {
     pub authselect: PathBuf,
     /// `/var/lib/entra/idmap.db`: which ids belong to which domain; the daemon's, only read here.
     pub slices: PathBuf,
+    /// `/var/lib/entra/identity.db`: what the directory said last; the daemon's, only read here, while it does not run.
+    pub identities: PathBuf,
     /// `/var/lib/entra/credentials.db`: verifiers for offline logins; the daemon's, only removed here.
     pub credentials: PathBuf,
 }
@@ -60,6 +62,7 @@ impl Paths {
             journal: at("/etc/entra/join.json"),
             authselect: at("/usr/bin/authselect"),
             slices: at("/var/lib/entra/idmap.db"),
+            identities: at("/var/lib/entra/identity.db"),
             credentials: at("/var/lib/entra/credentials.db"),
         }
     }

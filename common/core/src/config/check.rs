@@ -6,7 +6,7 @@ use entra_wire::ranges::Ranges;
 
 use super::error::Problem;
 use super::parse::Placed;
-use super::{Domain, IdMapping, Preset};
+use super::{Domain, IdBlock, IdMapping, Preset};
 use crate::idmap::SLICE_SIZE;
 
 /// Most domains: the modules keep no more ranges.
@@ -35,6 +35,7 @@ fn one(placed: &Placed) -> Result<(), Problem> {
             placed.id_mapping.clone(),
         ));
     }
+    blocks(placed)?;
     if id_mapping != IdMapping::Sssd {
         return match id_slice {
             Some(_) => Err(Problem::new(
@@ -64,6 +65,30 @@ fn one(placed: &Placed) -> Result<(), Problem> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Blocks lie in the range, and neither RID nor id stands in two of them.
+fn blocks(placed: &Placed) -> Result<(), Problem> {
+    let Domain { id_range: (low, high), id_blocks: ref blocks, id_mapping, .. } = placed.domain;
+    let wrong = |message: String| Err(Problem::new(message, placed.id_blocks.clone()));
+    if !blocks.is_empty() && id_mapping != IdMapping::Rid {
+        return wrong("id_blocks means something with id_mapping = \"rid\" only; remove it".into());
+    }
+    for (at, block) in blocks.iter().enumerate() {
+        if block.first_id < low || block.last_id > high {
+            return wrong(format!("the block {block} lies outside of id_range {low}-{high}; widen that"));
+        }
+        let span = block.last_id - block.first_id;
+        let clashes = |other: &&IdBlock| {
+            let rids = block.first_rid <= other.first_rid + (other.last_id - other.first_id)
+                && other.first_rid <= block.first_rid + span;
+            rids || block.first_id <= other.last_id && other.first_id <= block.last_id
+        };
+        if let Some(other) = blocks[..at].iter().find(clashes) {
+            return wrong(format!("the blocks {other} and {block} have RIDs or ids in common; each is given once"));
+        }
+    }
+    Ok(())
 }
 
 fn pair(first: &Placed, second: &Placed) -> Result<(), Problem> {

@@ -190,6 +190,7 @@ fn takes(kind: Kind) -> String {
         Kind::DnsServers => "list of addresses".into(),
         Kind::Dn => "DN".into(),
         Kind::DnList => "list of DNs".into(),
+        Kind::IdBlocks => "list of \"RID:LOW-HIGH\"".into(),
         Kind::AttributeList => "list of attributes".into(),
         Kind::Filter => "LDAP filter".into(),
         Kind::Path => "path".into(),

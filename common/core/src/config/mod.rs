@@ -77,6 +77,8 @@ pub struct Domain {
     pub id_range: (u32, u32),
     /// Slice of the range, where an administrator pins it (mapping `sssd`).
     pub id_slice: Option<u32>,
+    /// Which ids belong to which RIDs, where that is not one distance (mapping `rid`); empty = the whole range from RID 0.
+    pub id_blocks: Vec<IdBlock>,
     /// Shape of canonical names.
     pub username_format: UsernameFormat,
     /// Template of home directories: `%u %d %U %s`.
@@ -145,6 +147,24 @@ pub enum IdMapping {
     Rid,
     /// uidNumber and gidNumber of the directory.
     Rfc2307,
+}
+
+/// RIDs from `first_rid` on have the ids `first_id..=last_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdBlock {
+    /// RID that `first_id` stands for.
+    pub first_rid: u32,
+    /// First id.
+    pub first_id: u32,
+    /// Last id, inclusive.
+    pub last_id: u32,
+}
+
+impl std::fmt::Display for IdBlock {
+    /// As an entry of `id_blocks`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}-{}", self.first_rid, self.first_id, self.last_id)
+    }
 }
 
 /// Shape of canonical names.

@@ -49,6 +49,8 @@ pub enum Kind {
     },
     /// A plain string `"LOW-HIGH"`, both ids inclusive.
     IdRange,
+    /// A list of `"RID:LOW-HIGH"`.
+    IdBlocks,
     /// A list of host names or addresses, each with an optional port.
     Hosts,
     /// A list of addresses, each with an optional port; 53 where none is given.
@@ -284,6 +286,17 @@ pub const OPTIONS: &[Opt] = &[
         summary: "Slice of id_range that this domain gets, counted from 0 (mapping \"sssd\").",
         details: "Unset: the one that SSSD would choose from the domain's SID. The domain that \
                   ldap_idmap_default_domain_sid names in sssd.conf has slice 0.",
+    },
+    Opt {
+        scope: Scope::Domain,
+        key: "id_blocks",
+        kind: Kind::IdBlocks,
+        default: None,
+        example: "[\"0:1200000-1299999\", \"100000:1400000-1499999\"]",
+        summary: "Which ids belong to which RIDs, as winbind's autorid gave them away (mapping \"rid\").",
+        details: "\"100000:1400000-1499999\": RID 100000 has the id 1400000, RID 100001 the next one. RIDs in no block \
+                  have no id. Within id_range. `entractl idmap plan --from winbind` writes the blocks that \
+                  autorid.tdb has. A block may be added at any time; one that was given away stays.",
     },
     Opt {
         scope: Scope::Domain,

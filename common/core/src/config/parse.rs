@@ -15,7 +15,7 @@ use super::error::Problem;
 use super::options::{OPTIONS, Scope, of_scope};
 use super::value::{self, Value};
 use super::{
-    Config, ConfigError, Domain, Fast, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, access, check,
+    Config, ConfigError, Domain, Fast, IdBlock, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, access, check,
     suggest,
 };
 use crate::types::fold;
@@ -81,6 +81,8 @@ pub(super) struct Placed {
     pub id_range: Option<Range<usize>>,
     /// The value of `id_slice`, where one is given.
     pub id_slice: Option<Range<usize>>,
+    /// The value of `id_blocks`, where one is given.
+    pub id_blocks: Option<Range<usize>>,
     /// The value of `id_mapping`, where one is given.
     pub id_mapping: Option<Range<usize>>,
 }
@@ -169,6 +171,7 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         )?,
         id_range: own.range("id_range")?,
         id_slice: own.integer("id_slice"),
+        id_blocks: own.blocks("id_blocks"),
         username_format: own.choice(
             "username_format",
             &[("sam", UsernameFormat::Sam), ("upn", UsernameFormat::Upn), ("down-level", UsernameFormat::DownLevel)],
@@ -195,6 +198,7 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         name: name_span,
         id_range: own.span("id_range"),
         id_slice: own.span("id_slice"),
+        id_blocks: own.span("id_blocks"),
         id_mapping: own.span("id_mapping"),
     })
 }
@@ -249,6 +253,13 @@ impl Values {
         match self.get(key) {
             Some(Value::Integer(number)) => Some(*number),
             _ => None,
+        }
+    }
+
+    fn blocks(&self, key: &str) -> Vec<IdBlock> {
+        match self.get(key) {
+            Some(Value::Blocks(blocks)) => blocks.clone(),
+            _ => Vec::new(),
         }
     }
 

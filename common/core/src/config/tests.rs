@@ -29,8 +29,11 @@ fn with_option(opt: &Opt, value: &str) -> String {
     placed(opt.scope, &format!("{}{} = {value}", deny(opt.key), opt.key))
 }
 
-/// What a list of those who may log in needs beside it.
+/// What a list of those who may log in, or of ids, needs beside it.
 fn deny(key: &str) -> &'static str {
+    if key.starts_with("id_blocks") {
+        return "id_mapping = \"rid\"\n";
+    }
     if key.starts_with("permit") || key.starts_with("allow_") { "default = \"deny\"\n" } else { "" }
 }
 
@@ -62,6 +65,7 @@ fn defaults_are_those_of_the_contract() {
             id_mapping: IdMapping::Sssd,
             id_range: entra_wire::ranges::DEFAULT,
             id_slice: None,
+            id_blocks: Vec::new(),
             username_format: UsernameFormat::Sam,
             home: "/home/%u".into(),
             shell: "/bin/bash".into(),
@@ -202,6 +206,12 @@ fn refused_with_line_column_and_remedy() {
         ("user_filter = \"(&(cn=a)\"", 15, "LDAP filter"),
         ("preset = \"entra-ds\"\nid_mapping = \"rfc2307\"", 14, "no uidNumber"),
         ("id_mapping = \"rid\"\nid_slice = 3", 12, "remove it"),
+        ("id_blocks = [\"0:200000-299999\"]", 13, "with id_mapping = \"rid\" only"),
+        ("id_mapping = \"rid\"\nid_blocks = [\"200000-299999\"]", 14, "is no block of ids"),
+        ("id_mapping = \"rid\"\nid_blocks = [\"4294967295:200000-200001\"]", 14, "beyond the last RID"),
+        ("id_mapping = \"rid\"\nid_blocks = [\"0:1000-200001\"]", 13, "outside of id_range"),
+        ("id_mapping = \"rid\"\nid_blocks = [\"0:200000-299999\", \"9:400000-400001\"]", 13, "in common"),
+        ("id_mapping = \"rid\"\nid_blocks = [\"0:200000-299999\", \"100000:299999-300000\"]", 13, "in common"),
     ] {
         let error = in_domain(line).expect_err(line);
         let expected = 2 + line.matches('\n').count();

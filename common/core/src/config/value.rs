@@ -8,6 +8,7 @@ use entra_wire::guard::ID_FLOOR;
 use entra_wire::ranges::parse_range;
 use toml_edit::{Formatted, Value as Toml};
 
+use super::IdBlock;
 use super::error::Problem;
 use super::options::Kind;
 use super::template;
@@ -31,6 +32,7 @@ pub(super) enum Value {
     List(Vec<String>),
     Addresses(Vec<SocketAddr>),
     Range((u32, u32)),
+    Blocks(Vec<IdBlock>),
 }
 
 /// Reads `toml` as an option of this kind.
@@ -59,6 +61,7 @@ pub(super) fn read(kind: Kind, toml: &Toml) -> Result<Value, Problem> {
             checked(toml, &listed(served), |text| choice(text, served, later)).map(Value::Text)
         }
         Kind::IdRange => id_range(toml).map(Value::Range),
+        Kind::IdBlocks => list(toml, "RIDs and ids in quotes, \"RID:LOW-HIGH\",", id_block).map(Value::Blocks),
         Kind::Dn => checked(toml, "a distinguished name in quotes", dn).map(Value::Text),
         Kind::Filter => {
             checked(toml, "an LDAP filter in quotes, such as \"(department=Research)\"", filter).map(Value::Text)
@@ -202,6 +205,17 @@ fn id_range(toml: &Toml) -> Result<(u32, u32), Problem> {
         )));
     }
     Ok((low, high))
+}
+
+fn id_block(text: &str) -> Result<IdBlock, String> {
+    let block = text.split_once(':').and_then(|(rid, ids)| Some((rid.trim().parse::<u32>().ok()?, parse_range(ids)?)));
+    let (first_rid, (first_id, last_id)) = block.ok_or_else(|| {
+        format!("\"{text}\" is no block of ids; write the first RID and its ids, such as \"100000:1400000-1499999\"")
+    })?;
+    if first_rid.checked_add(last_id - first_id).is_none() {
+        return Err(format!("\"{text}\" runs beyond the last RID; let it end earlier"));
+    }
+    Ok(IdBlock { first_rid, first_id, last_id })
 }
 
 /// Whether a string stands in the file as it is: one line, in simple quotes, without escapes.

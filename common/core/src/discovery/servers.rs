@@ -329,6 +329,7 @@ mod tests {
             id_mapping: config::IdMapping::Sssd,
             id_range: (200_000, 2_000_200_000),
             id_slice: None,
+            id_blocks: Vec::new(),
             username_format: config::UsernameFormat::Sam,
             home: "/home/%u".into(),
             shell: "/bin/bash".into(),

@@ -2,7 +2,7 @@
 
 use super::{IdMapper, Own, State, rid, sssd};
 use crate::Error;
-use crate::config::IdMapping;
+use crate::config::{IdBlock, IdMapping};
 use crate::store::{Block, MetDomain};
 use crate::types::Sid;
 
@@ -23,28 +23,31 @@ impl IdMapper {
         {
             return Err(own.changed(&format!("id_mapping = \"{}\"", met.mapping)));
         }
-        let block = match own.mapping {
-            IdMapping::Sssd => Some(self.first_slice(state, own, sid)?),
-            IdMapping::Rid => Some(whole_range(state, own, sid)?),
-            IdMapping::Rfc2307 => None,
+        let blocks = match own.mapping {
+            IdMapping::Sssd => vec![self.first_slice(state, own, sid)?],
+            IdMapping::Rid if own.blocks.is_empty() => {
+                vec![written(state, own, sid, rid::block(sid, own.range), "an id_range that begins with")?]
+            }
+            IdMapping::Rid => stated(state, own, sid)?,
+            IdMapping::Rfc2307 => Vec::new(),
         };
-        if let Some(block) = &block {
+        for block in &blocks {
             state.table.check(block)?;
         }
         let domain = MetDomain { sid: sid.clone(), name: name.clone(), mapping: own.mapping_name().into() };
         let last_of_its_name = state.mappings.iter().rev().find(|met| met.name == *name);
         let known = last_of_its_name == Some(&domain)
-            && block.as_ref().is_none_or(|block| state.table.beginning_with(sid, 0) == Some(block));
+            && blocks.iter().all(|block| state.table.beginning_with(sid, block.first_rid) == Some(block));
         if !known {
             if let Some(former) = last_of_its_name.filter(|former| former.sid != *sid) {
                 log::warn!("{name} has another SID than before ({sid}, not {}): its ids are new ones", former.sid);
             }
-            self.store.add(&domain, block.as_slice())?;
-            if let Some(block) = &block {
+            self.store.add(&domain, &blocks)?;
+            for block in &blocks {
                 log::info!("{name} ({sid}) has the ids {} to {}", block.first_id, block.last_id);
             }
         }
-        if let Some(block) = block {
+        for block in blocks {
             state.table.insert(block)?;
         }
         state.mappings.retain(|met| met.sid != *sid);
@@ -125,16 +128,33 @@ impl IdMapper {
     }
 }
 
-/// The block of the mapping `rid`. A range may grow at its end; at its beginning it stays.
-fn whole_range(state: &State, own: &Own, sid: &Sid) -> Result<Block, Error> {
-    let mut block = rid::block(sid, own.range);
-    if let Some(known) = state.table.beginning_with(sid, 0) {
+/// The blocks of `id_blocks`. What was given away before and stands there no more is kept.
+fn stated(state: &State, own: &Own, sid: &Sid) -> Result<Vec<Block>, Error> {
+    let mut blocks = Vec::new();
+    for &IdBlock { first_rid, first_id, last_id } in &own.blocks {
+        // Another block may have these RIDs from another first one on.
+        let rids = [first_rid, first_rid.saturating_add(last_id - first_id)];
+        let other = rids.iter().find_map(|rid| state.table.of_rid(sid, *rid)).filter(|it| it.first_rid != first_rid);
+        if let Some(other) = other {
+            let IdBlock { first_rid, first_id, last_id } =
+                IdBlock { first_rid: other.first_rid, first_id: other.first_id, last_id: other.last_id };
+            return Err(own.changed(&format!("id_blocks with {first_rid}:{first_id}-{last_id}")));
+        }
+        let block = Block { domain: sid.clone(), first_rid, first_id, last_id };
+        blocks.push(written(state, own, sid, block, &format!("id_blocks in which {first_rid} has the id"))?);
+    }
+    Ok(blocks)
+}
+
+/// A block as the configuration has it. It may grow at its end; at its beginning it stays (`begins` says so).
+fn written(state: &State, own: &Own, sid: &Sid, mut block: Block, begins: &str) -> Result<Block, Error> {
+    if let Some(known) = state.table.beginning_with(sid, block.first_rid) {
         if known.first_id != block.first_id {
-            return Err(own.changed(&format!("an id_range that begins with {}", known.first_id)));
+            return Err(own.changed(&format!("{begins} {}", known.first_id)));
         }
         block.last_id = block.last_id.max(known.last_id);
     }
-    match state.table.owner((block.first_id, block.last_id), Some((sid, 0))) {
+    match state.table.owner((block.first_id, block.last_id), Some((sid, block.first_rid))) {
         Some(other) => Err(Error::Config(format!(
             "{}: ids {} to {} belong to {} and are never given away again; choose another id_range",
             own.name, other.first_id, other.last_id, other.domain

@@ -3,7 +3,7 @@
 //! | Mapping | id |
 //! |---|---|
 //! | `sssd` ([`sssd`]) | first id of the domain's slice + RID, as SSSD computes it |
-//! | `rid` ([`rid`]) | first id of the range + RID, as winbind's `idmap_rid` computes it |
+//! | `rid` ([`rid`]) | first id of the range + RID, as winbind's `idmap_rid` computes it; with `id_blocks` those that its `idmap_autorid` gave away |
 //! | `rfc2307` | uidNumber and gidNumber of the directory, within the range; nothing is computed |
 //!
 //! What a domain was given it keeps for ever ([`crate::store::SliceStore`]): files on disk carry these numbers.
@@ -26,7 +26,7 @@ pub use peer::{Choice, Scheme, natural_slice};
 pub use sssd::SLICE_SIZE;
 
 use crate::Error;
-use crate::config::{Domain, IdMapping};
+use crate::config::{Domain, IdBlock, IdMapping};
 use crate::store::{Block, MetDomain, SliceStore};
 use crate::types::{DomainId, Sid};
 use table::Table;
@@ -51,6 +51,7 @@ struct Own {
     mapping: IdMapping,
     range: (u32, u32),
     slice: Option<u32>,
+    blocks: Vec<IdBlock>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -81,6 +82,7 @@ impl IdMapper {
             mapping: domain.id_mapping,
             range: domain.id_range,
             slice: domain.id_slice,
+            blocks: domain.id_blocks.clone(),
         });
         let mapper = Self {
             store: slices,
@@ -175,7 +177,7 @@ impl IdMapper {
     pub fn own_range(&self, domain: &str) -> Option<(u32, u32)> {
         let at = self.position(domain)?;
         let own = self.domains.get(at)?;
-        if own.mapping != IdMapping::Sssd {
+        if own.mapping != IdMapping::Sssd && own.blocks.is_empty() {
             return Some(own.range);
         }
         let state = self.read();

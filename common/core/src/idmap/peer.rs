@@ -2,7 +2,7 @@
 
 use super::murmur::murmur3_32;
 use super::sssd::{SEED, SLICE_SIZE};
-use crate::config::IdMapping;
+use crate::config::{IdBlock, IdMapping};
 use crate::types::Sid;
 use entra_wire::guard::ID_FLOOR;
 
@@ -45,7 +45,7 @@ pub enum Scheme {
 }
 
 /// Options of a domain in entra.toml that decide its ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// `id_mapping`
     pub mapping: IdMapping,
@@ -53,6 +53,8 @@ pub struct Choice {
     pub range: Option<(u32, u32)>,
     /// `id_slice`; `None` = the one that the SID's hash gives.
     pub slice: Option<u32>,
+    /// `id_blocks`
+    pub blocks: Vec<IdBlock>,
 }
 
 impl Scheme {
@@ -95,7 +97,7 @@ impl Scheme {
                     "the range begins with {low}, and no id below {ID_FLOOR} is ever given to a domain"
                 ));
             }
-            Ok(Choice { mapping: IdMapping::Rid, range: Some((low, high)), slice: None })
+            Ok(Choice { mapping: IdMapping::Rid, range: Some((low, high)), slice: None, blocks: Vec::new() })
         };
         match *self {
             Self::Slices { range, size, slice, .. } if size == SLICE_SIZE => {
@@ -110,6 +112,7 @@ impl Scheme {
                     mapping: IdMapping::Sssd,
                     range: (!default).then_some(range),
                     slice: pinned.then_some(slice),
+                    blocks: Vec::new(),
                 })
             }
             // Slices of another size: the domain's own one as a range of its own.
@@ -123,16 +126,31 @@ impl Scheme {
                 whole((low, range.1))
             }
             Self::Autorid { low, size, ref ranges } => {
-                let (_, number) = ranges
-                    .iter()
-                    .find(|(index, _)| *index == 0)
-                    .ok_or("autorid gave no range of ids to this domain yet")?;
-                let first = number.checked_mul(size).and_then(|ids| low.checked_add(ids));
-                let first = first.ok_or("the range lies outside of all ids")?;
-                whole((first, first.saturating_add(size - 1)))
+                let block = |&(index, number): &(u32, u32)| {
+                    let first_id = low.checked_add(number.checked_mul(size)?)?;
+                    Some(IdBlock {
+                        first_rid: index.checked_mul(size)?,
+                        first_id,
+                        last_id: first_id.checked_add(size - 1)?,
+                    })
+                };
+                let blocks = ranges.iter().map(block).collect::<Option<Vec<_>>>();
+                let mut blocks = blocks.ok_or("a range lies outside of all ids")?;
+                blocks.sort_by_key(|block| block.first_rid);
+                match blocks.as_slice() {
+                    [] => Err("autorid gave no range of ids to this domain yet".into()),
+                    // One distance: what every other program can compute, too.
+                    [IdBlock { first_rid: 0, first_id, last_id }] => whole((*first_id, *last_id)),
+                    all => {
+                        let first = all.iter().map(|block| block.first_id).min().unwrap_or_default();
+                        let last = all.iter().map(|block| block.last_id).max().unwrap_or_default();
+                        whole((first, last)).map(|choice| Choice { blocks, ..choice })
+                    }
+                }
             }
             Self::Attributes { range } => {
-                Ok(Choice { mapping: IdMapping::Rfc2307, range: Some((range.0.max(ID_FLOOR), range.1)), slice: None })
+                let range = Some((range.0.max(ID_FLOOR), range.1));
+                Ok(Choice { mapping: IdMapping::Rfc2307, range, slice: None, blocks: Vec::new() })
             }
         }
     }
@@ -193,7 +211,7 @@ mod tests {
             let scheme = slices(DEFAULT, SLICE_SIZE, natural_slice(&domain, DEFAULT, SLICE_SIZE).unwrap());
             assert_eq!(scheme.id_of(&domain.with_rid(1103).unwrap()), Some(rid_1103));
             assert_eq!(scheme.id_of(&domain.with_rid(200_001).unwrap()), Some(rid_200001));
-            let choice = Choice { mapping: IdMapping::Sssd, range: None, slice: None };
+            let choice = Choice { mapping: IdMapping::Sssd, range: None, slice: None, blocks: Vec::new() };
             assert_eq!(scheme.choice(&domain), Ok(choice), "no option is needed");
         }
     }
@@ -232,6 +250,16 @@ mod tests {
         assert_eq!(id(&autorid, 1103), Some(1_201_103));
         assert_eq!(id(&autorid, 200_007), Some(1_500_007));
         assert_eq!(id(&autorid, 100_007), None, "that range was never needed");
-        assert_eq!(autorid.choice(&sid(AADDS)).unwrap().range, Some((1_200_000, 1_299_999)));
+        let choice = autorid.choice(&sid(AADDS)).unwrap();
+        assert_eq!(choice.range, Some((1_200_000, 1_599_999)));
+        let blocks: Vec<String> = choice.blocks.iter().map(ToString::to_string).collect();
+        assert_eq!(blocks, ["0:1200000-1299999", "200000:1500000-1599999"]);
+        let one = Scheme::Autorid { low: 1_000_000, size: 100_000, ranges: vec![(0, 2)] };
+        let choice = one.choice(&sid(AADDS)).unwrap();
+        assert_eq!(
+            (choice.range, choice.blocks.len()),
+            (Some((1_200_000, 1_299_999)), 0),
+            "plain arithmetic is enough"
+        );
     }
 }

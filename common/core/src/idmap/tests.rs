@@ -331,3 +331,42 @@ proptest! {
         }
     }
 }
+
+const BLOCKS: &str = "id_mapping = \"rid\"\nid_range = \"1000000-1999999\"\n\
+                      id_blocks = [\"0:1200000-1299999\", \"100000:1700000-1799999\", \"200000:1400000-1499999\"]";
+
+#[test]
+fn ids_of_autorid_are_those_of_its_blocks() {
+    let mapper = learned(AADDS, BLOCKS);
+    for (rid, id) in [(1103, 1_201_103), (99_999, 1_299_999), (100_000, 1_700_000), (200_001, 1_400_001)] {
+        assert_eq!(mapper.id_of(&account(AADDS, rid)), Some(id));
+        assert_eq!(mapper.sid_of(id), Some(("a.example".into(), account(AADDS, rid))));
+    }
+    assert_eq!(mapper.id_of(&account(AADDS, 300_000)), None, "no block was given for it");
+    for nobody in [1_000_001, 1_300_000, 1_800_000] {
+        assert_eq!(mapper.sid_of(nobody), None);
+    }
+    assert_eq!(mapper.own_range("a.example"), Some((1_200_000, 1_299_999)));
+}
+
+#[test]
+fn blocks_may_be_added_and_none_may_move() {
+    let folder = Folder::new("blocks");
+    let two = BLOCKS.replace(", \"200000:1400000-1499999\"", "");
+    let open = |options: &str| {
+        let mapper = folder.open(&[("a.example", options)])?;
+        mapper.learn_domain("a.example", &sid(AADDS)).map(|()| mapper)
+    };
+    assert_eq!(open(&two).unwrap().id_of(&account(AADDS, 200_001)), None);
+    assert_eq!(open(BLOCKS).unwrap().id_of(&account(AADDS, 200_001)), Some(1_400_001));
+    // What stands there no more is still its owner's.
+    assert_eq!(open(&two).unwrap().id_of(&account(AADDS, 200_001)), Some(1_400_001));
+    for (from, to) in [
+        ("100000:1700000-1799999", "100000:1800000-1899999"),
+        ("100000:1700000-1799999", "150000:1750000-1799999"),
+        ("0:1200000-1299999", "0:1400000-1499999"),
+    ] {
+        let error = open(&two.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains("id_blocks"), "{to}: {error}");
+    }
+}

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::types::Sid;
 
 /// Version of the tables below and of the records in them: a file of any other version is begun anew.
-const VERSION: i32 = 7;
+pub(super) const VERSION: i32 = 7;
 const TABLES: &str = "
     CREATE TABLE user_record (
         sid BLOB NOT NULL UNIQUE,

@@ -7,6 +7,7 @@
 //! | `credentials.db` ([`CredentialStore`]) | verifiers of passwords for offline logins | removed and begun anew |
 
 mod accounts;
+mod at_rest;
 mod changes;
 mod credentials;
 mod filters;
@@ -19,6 +20,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub use at_rest::StoreAtRest;
 pub use changes::Change;
 pub use credentials::{Credential, CredentialStore};
 pub use identity::{IdentityStore, Stats, Stored};

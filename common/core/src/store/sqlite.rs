@@ -1,5 +1,6 @@
 //! What both databases share: files that nobody else may read, bounded waits, and errors named by what follows.
 
+use std::fmt::Write;
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -32,6 +33,22 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     prepare(Connection::open_with_flags(path, flags)?)
+}
+
+/// The same of one that nobody writes now: no log of changes is looked for, and none is made (SQLite, "URI Filenames",
+/// `immutable`).
+pub(super) fn open_immutable(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let mut name = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => name.push(char::from(*byte)),
+            other => {
+                let _ = write!(name, "%{other:02x}");
+            }
+        }
+    }
+    prepare(Connection::open_with_flags(name + "?immutable=1", flags)?)
 }
 
 /// A database that ends with the connection.

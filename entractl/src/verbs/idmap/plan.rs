@@ -19,7 +19,7 @@ use crate::host::{Paths, config, file, need_root};
 use crate::output::{Answer, fields, printable};
 
 /// What entra.toml gives without a word on ids.
-const DEFAULTS: Choice = Choice { mapping: IdMapping::Sssd, range: None, slice: None };
+const DEFAULTS: Choice = Choice { mapping: IdMapping::Sssd, range: None, slice: None, blocks: Vec::new() };
 
 /// Plans, and writes the lines where that is asked for.
 pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
@@ -72,7 +72,7 @@ pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
         })?
     };
     let plan = Plan { name, sid, scheme, choice, accounts: everybody, offline };
-    let (defaults, pairs) = (Figures::of(&plan.pairs(DEFAULTS)?), plan.pairs(choice)?);
+    let (defaults, pairs) = (Figures::of(&plan.pairs(&DEFAULTS)?), plan.pairs(&plan.choice)?);
     let kept = Figures::of(&pairs);
     let disagreeing = plan.disagreeing();
     if disagreeing > 0 {
@@ -180,7 +180,7 @@ struct Plan {
 
 impl Plan {
     /// Ids of today and those of a choice.
-    fn pairs(&self, choice: Choice) -> Result<Vec<Pair<'_>>, Failure> {
+    fn pairs(&self, choice: &Choice) -> Result<Vec<Pair<'_>>, Failure> {
         let mapper = self.mapper(choice)?;
         Ok(self
             .accounts
@@ -216,7 +216,7 @@ impl Plan {
     }
 
     /// What the daemon would give, with nothing on its record yet.
-    fn mapper(&self, choice: Choice) -> Result<IdMapper, Failure> {
+    fn mapper(&self, choice: &Choice) -> Result<IdMapper, Failure> {
         let failed = |error: String| Failure::no(VERB, format!("no mapping of entra.toml gives the same ids: {error}"));
         let text = config::set_ids(&format!("[domains.\"{}\"]\n", self.name), &self.name, &options(choice))
             .map_err(|error| failed(error.to_string()))?;
@@ -229,7 +229,7 @@ impl Plan {
 
     fn lines(&self) -> Vec<String> {
         let line = |(key, value): (&str, Option<Value>)| Some(format!("{key} = {}", value?));
-        options(self.choice).into_iter().filter_map(line).collect()
+        options(&self.choice).into_iter().filter_map(line).collect()
     }
 
     /// Writes the lines, and says so.
@@ -245,7 +245,7 @@ impl Plan {
             read => read.map_err(|error| failed(error.to_string()))?,
         };
         let after =
-            config::set_ids(&before, &self.name, &options(self.choice)).map_err(|error| failed(error.to_string()))?;
+            config::set_ids(&before, &self.name, &options(&self.choice)).map_err(|error| failed(error.to_string()))?;
         let parsed = entra_core::config::parse(&after)
             .map_err(|error| failed(format!("the lines do not fit what stands there: {error}")))?;
         // What this host gave away already stays its owner's.
@@ -270,11 +270,16 @@ impl Plan {
 
 fn of_config(domain: &Domain) -> Choice {
     let default = domain.id_range == entra_wire::ranges::DEFAULT;
-    Choice { mapping: domain.id_mapping, range: (!default).then_some(domain.id_range), slice: domain.id_slice }
+    Choice {
+        mapping: domain.id_mapping,
+        range: (!default).then_some(domain.id_range),
+        slice: domain.id_slice,
+        blocks: domain.id_blocks.clone(),
+    }
 }
 
 /// A choice as options of entra.toml, those that stay unset too.
-fn options(choice: Choice) -> [(&'static str, Option<Value>); 3] {
+fn options(choice: &Choice) -> [(&'static str, Option<Value>); 4] {
     let mapping = match choice.mapping {
         IdMapping::Sssd => None,
         IdMapping::Rid => Some("rid"),
@@ -284,6 +289,7 @@ fn options(choice: Choice) -> [(&'static str, Option<Value>); 3] {
         ("id_mapping", mapping.map(Value::from)),
         ("id_range", choice.range.map(|(low, high)| Value::from(format!("{low}-{high}")))),
         ("id_slice", choice.slice.map(|slice| Value::from(i64::from(slice)))),
+        ("id_blocks", (!choice.blocks.is_empty()).then(|| choice.blocks.iter().map(ToString::to_string).collect())),
     ]
 }
 
@@ -394,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn autorid_with_one_range_is_kept_and_with_two_is_told() {
+    fn every_range_of_autorid_is_kept() {
         let smb = "[global]\nworkgroup = AADDS\nrealm = AADDS.CONTOSO.COM\nidmap config * : backend = autorid\n\
                    idmap config * : range = 1000000-1999999\n";
         let entry = |key: &str, number: u32| format!("key(9) = \"{key}\\00\"\ndata(4) = \"\\0{number}\\00\\00\\00\"\n");
@@ -417,8 +423,9 @@ mod tests {
         assert_eq!(one.json["lines"], json!(["id_mapping = \"rid\"", "id_range = \"1200000-1299999\""]));
         assert_eq!(one.json["keeps_all"], true);
         let two = plan(&(entry(AADDS, 2) + &entry(&format!("{AADDS}#1"), 4))).unwrap();
-        assert_eq!((two.exit, &two.json["chosen"]["lost"]), (Exit::No, &json!(1)), "{}", two.text);
-        assert!(two.text.contains("user RID 199999: 1499999 -> none"), "{}", two.text);
+        let blocks = "id_blocks = [\"0:1200000-1299999\", \"100000:1400000-1499999\"]";
+        let lines = ["id_mapping = \"rid\"", "id_range = \"1200000-1499999\"", blocks];
+        assert_eq!((two.exit, &two.json["lines"]), (Exit::Done, &json!(lines)), "{}", two.text);
     }
 
     #[test]

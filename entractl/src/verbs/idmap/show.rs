@@ -128,11 +128,16 @@ impl Ids {
         let blocks = self.mapper.blocks();
         let Some(block) = blocks.iter().find(holds) else {
             let (low, high) = domain.id_range;
-            return format!("RID {rid} lies beyond id_range {low}-{high}");
+            return if domain.id_blocks.is_empty() {
+                format!("RID {rid} lies beyond id_range {low}-{high}")
+            } else {
+                format!("RID {rid} lies in none of id_blocks: winbind's autorid would give it another range")
+            };
         };
         let slice = slice_of(domain, block);
         let from = match slice {
             Some(slice) => format!("first id of slice {slice}, {}", chosen(domain, block, slice)),
+            None if !domain.id_blocks.is_empty() => "a block of id_blocks".into(),
             None => "first id of id_range (id_mapping = \"rid\")".into(),
         };
         let offset =
@@ -180,6 +185,7 @@ fn render(domain: &Domain, sid: Option<&Sid>, blocks: &[Block]) -> String {
     lines.extend(blocks.iter().map(|block| {
         let what = match slice_of(domain, block) {
             Some(slice) => format!("slice {slice}, {}", chosen(domain, block, slice)),
+            None if !domain.id_blocks.is_empty() => "of id_blocks".into(),
             None => "the whole range".into(),
         };
         format!("  ids {}-{}: RIDs from {} on ({what})", block.first_id, block.last_id, block.first_rid)

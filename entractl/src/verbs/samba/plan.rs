@@ -2,7 +2,7 @@
 
 use entra_core::config::{Domain, IdMapping};
 use entra_core::directory::DomainInfo;
-use entra_core::idmap::{IdMapper, SLICE_SIZE};
+use entra_core::idmap::IdMapper;
 use entra_wire::paths;
 
 use super::smb_conf::{self, Setting};
@@ -69,8 +69,9 @@ pub(super) fn ids(met: &Met, mapper: &IdMapper, wanted: Option<SambaBackend>) ->
     mapper.learn_domain(name, sid).map_err(|error| wrong(error.to_string()).remedy("`entractl config check`"))?;
     let own = mapper.own_range(name).ok_or_else(|| wrong(format!("{name} has no ids yet")))?;
     let arithmetic = met.domain.id_mapping != IdMapping::Rfc2307;
-    let further = mapper.blocks().iter().any(|block| &block.domain == sid && block.first_rid >= SLICE_SIZE);
-    let beyond = arithmetic && met.domain.id_mapping == IdMapping::Sssd && further;
+    // Slices and blocks behind the first one: no one distance gives their ids.
+    let further = mapper.blocks().iter().any(|block| &block.domain == sid && block.first_rid > 0);
+    let beyond = arithmetic && further;
     let backend = match wanted {
         Some(SambaBackend::Script) => Backend::Script,
         Some(SambaBackend::Rid) if !arithmetic => {

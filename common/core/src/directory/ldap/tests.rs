@@ -122,6 +122,7 @@ fn domain(server: SocketAddr) -> Domain {
         id_mapping: IdMapping::Sssd,
         id_range: (200_000, 2_000_200_000),
         id_slice: None,
+        id_blocks: Vec::new(),
         username_format: UsernameFormat::Sam,
         home: "/home/%u".into(),
         shell: "/bin/bash".into(),

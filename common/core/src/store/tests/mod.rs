@@ -1,5 +1,6 @@
 //! What the identity store finds again; what both stores survive is in [`damage`].
 
+mod at_rest;
 mod damage;
 mod listing;
 

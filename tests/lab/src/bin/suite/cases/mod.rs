@@ -26,6 +26,7 @@ mod local_wins;
 mod login;
 mod login_faults;
 mod names;
+mod nfs;
 mod offline;
 mod outage;
 mod packages;
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Case> {
         faults::CASES,
         names::CASES,
         capi::CASES,
+        nfs::CASES,
         parity::CASES,
         idmap::CASES,
         groups::CASES,

@@ -134,6 +134,21 @@ fn outage(world: &World) -> Verdict {
     verdict
 }
 
+/// A SID of former times, of this domain or of one that is gone, stands for the user with its present SID and one uid.
+fn formerly(server: &Node, sid: &str, uid: &str) -> Verdict {
+    for former in [format!("{DOMAIN_SID}-4000000"), "S-1-5-21-9-8-7-500".to_owned()] {
+        let view = server.must(&["entractl", "--json", "sid", &former])?;
+        for field in [format!("\"sid\": \"{sid}\""), format!("\"uid\": {uid}"), format!("\"{former}\"")] {
+            check::holds(&former, &view, &field)?;
+        }
+    }
+    check::status("a SID that nobody ever had", &server.run(&["entractl", "sid", "S-1-5-21-9-8-7-501"])?, 1)?;
+    // Every group of the user has a name: the former SIDs are none.
+    let names = server.run(&["id", "-Gn", "faraway"])?;
+    check::status("id -Gn", &names, 0)?;
+    check::equal("what id has no name for", &names.stderr.as_str(), &"")
+}
+
 fn far_rid(world: &World) -> Verdict {
     let server = serving::ready(world)?;
     let client = serving::other(world)?;
@@ -141,6 +156,7 @@ fn far_rid(world: &World) -> Verdict {
     let verdict = dc.must(&["/usr/bin/python3", "-c", program, "add"]).map_err(String::from).and_then(|_| {
         let (sid, uid) = (format!("{DOMAIN_SID}-200001"), "1787200001");
         check::equal("uid", &server.must(&["id", "-u", "faraway"])?.as_str(), &uid)?;
+        formerly(&server, &sid, uid)?;
         let told = server.run(&["entractl", "check", "samba"])?;
         check::status("check with arithmetic that does not reach", &told, 1)?;
         check::holds("what it says", &told.stdout, "200000 and more")?;
@@ -158,7 +174,15 @@ fn far_rid(world: &World) -> Verdict {
         // The ticket's SID of former times has no account, and stops nobody.
         serving::ticket(&client, "faraway", "Planted-Pass-1")?;
         check::text("put", serving::smb(&client, "faraway", "share", "put /etc/hostname far")?)?;
-        check::equal("owner", &server.must(&["stat", "-c", "%u", "/srv/share/far"])?.as_str(), &uid)
+        check::equal("owner", &server.must(&["stat", "-c", "%u", "/srv/share/far"])?.as_str(), &uid)?;
+        let owner = format!("OWNER:{sid}\n");
+        check::holds("owner as a SID", &serving::acls(&client, "faraway", "far", &["--numeric"])?, &owner)?;
+        // The slice is written down: the script needs nobody for it.
+        product::stop_daemon(&server)?;
+        server.must(&["net", "cache", "flush"])?;
+        let alone = server.must(&["wbinfo", "-S", &sid]);
+        product::start_daemon(&server)?;
+        check::equal("wbinfo -S without entrad", &alone?.as_str(), &uid)
     });
     dc.must(&["/usr/bin/python3", "-c", program, "delete"])?;
     // The slice was given for good: the next case takes a node of its own.
