@@ -15,8 +15,8 @@ use super::error::Problem;
 use super::options::{OPTIONS, Scope, of_scope};
 use super::value::{self, Value};
 use super::{
-    Config, ConfigError, Domain, Fast, IdBlock, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, access, check,
-    suggest,
+    Config, ConfigError, Domain, Fast, IdBlock, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, access,
+    check, suggest,
 };
 use crate::types::fold;
 

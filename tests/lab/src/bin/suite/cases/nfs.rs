@@ -1,5 +1,8 @@
 //! NFSv4's names and ids, by the library that rpc.idmapd, nfsidmap and rpc.svcgssd ask, set up as the guide says.
 
+use std::path::Path;
+use std::process::Command;
+
 use entra_lab::Node;
 use entra_lab::accounts::ALICE;
 use entra_lab::dc::FIRST_ID;
@@ -12,7 +15,8 @@ pub const CASES: &[Case] = &[("nfs: libnfsidmap knows the domain's users and gro
 
 /// The guide, whose settings are tried.
 const GUIDE: &str = include_str!("../../../../../../docs/guides/nfs.md");
-const PROGRAM: &str = include_str!("../../../../data/nfs-names.py");
+/// Where the program that asks stands.
+const PROGRAM: &str = "/usr/local/bin/nfs-names";
 const CONFIGURATION: &str = "/etc/idmapd.conf";
 
 fn names(world: &World) -> Verdict {
@@ -22,6 +26,11 @@ fn names(world: &World) -> Verdict {
     }
     let settings = GUIDE.split("```\n").nth(1).ok_or("the guide has no settings")?;
     node.put_file(CONFIGURATION, settings, 0o644)?;
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/nfs-names.c");
+    let mut compile = Command::new("cc");
+    compile.args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(node.outside_path(PROGRAM)).arg(source);
+    let status = compile.status().map_err(|error| format!("cc: {error}"))?;
+    check::that(status.success(), || format!("nfs-names.c does not compile: {status}"))?;
     let verdict = asked(&node);
     std::fs::remove_file(node.outside_path(CONFIGURATION)).map_err(|error| error.to_string())?;
     verdict
@@ -51,8 +60,7 @@ fn asked(node: &Node) -> Verdict {
         wanted.iter().map(|(question, answer)| with(question, answer)).collect::<Vec<_>>().concat()
     };
     let questions = lines(&|question, _| format!("{question}\n"));
-    let words = ["/usr/bin/python3", "-c", PROGRAM, CONFIGURATION];
-    let answers = node.run_with(&words, Some(questions.as_bytes()), entra_lab::DEFAULT_LIMIT)?;
+    let answers = node.run_with(&[PROGRAM, CONFIGURATION], Some(questions.as_bytes()), entra_lab::DEFAULT_LIMIT)?;
     let expected = lines(&|question, answer| format!("{question} -> {answer}\n"));
     check::equal("what libnfsidmap says", &check::text("libnfsidmap", answers)?.trim_end(), &expected.trim_end())
 }
