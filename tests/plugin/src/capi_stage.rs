@@ -21,15 +21,26 @@ pub struct Stage {
     folder: Folder,
     /// The library.
     pub library: PathBuf,
+    /// What the tests' own programs are compiled with besides.
+    flags: &'static [&'static str],
 }
 
 impl Stage {
     /// Lays it out.
     pub fn new() -> Self {
+        Self::with(modules::place_capi, &[])
+    }
+
+    /// The same with a library, and programs, in which ThreadSanitizer watches every access to memory.
+    pub fn watched() -> Self {
+        Self::with(modules::place_watched_capi, &["-fsanitize=thread"])
+    }
+
+    fn with(place: impl Fn(&Path) -> PathBuf, flags: &'static [&'static str]) -> Self {
         let folder = Folder::new();
-        let library = modules::place_capi(folder.path());
+        let library = place(folder.path());
         std::fs::write(folder.path().join("entra.toml"), "[domains.\"aadds.contoso.com\"]\n").unwrap();
-        Self { folder, library }
+        Self { folder, library, flags }
     }
 
     /// The folder.
@@ -75,7 +86,13 @@ impl Stage {
         if !program.exists() {
             let mut compile = Command::new("cc");
             compile.args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-O1", "-o"]).arg(&program);
-            compile.arg("-I").arg(sources().join("include")).arg(source).arg(&self.library).arg("-lpthread");
+            compile
+                .args(self.flags)
+                .arg("-I")
+                .arg(sources().join("include"))
+                .arg(source)
+                .arg(&self.library)
+                .arg("-lpthread");
             child::output(&mut compile);
         }
         program

@@ -74,3 +74,31 @@ fn place(built: &Path, path: &Path) -> PathBuf {
     std::fs::copy(built, path).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
     path.to_owned()
 }
+
+/// The same with one that is built for ThreadSanitizer: in a folder of its own below cargo's, because everything but the
+/// standard library is compiled anew for it. The switch is rustc's unstable one, so the compiler is told to take it.
+pub fn place_watched_capi(folder: &Path) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let built = FOLDER.get_or_init(|| {
+        let target = built().parent().unwrap().join("watched");
+        std::fs::create_dir_all(&target).unwrap();
+        let object = target.join("tsan-memory.o");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/c/tsan-memory.c");
+        let compiled =
+            Command::new("cc").args(["-O1", "-fPIC", "-fno-builtin", "-c", source, "-o"]).arg(&object).status();
+        assert!(compiled.unwrap().success(), "{source} does not compile");
+        let flags = format!(
+            "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer -Clink-arg={} -Clink-arg=-ltsan",
+            object.display()
+        );
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        // With a target that is named, flags are not for build scripts.
+        let machine = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--package", "entra-capi", "--target", &machine, "--target-dir"]).arg(&target);
+        build.current_dir(env!("CARGO_MANIFEST_DIR")).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags);
+        assert!(build.status().unwrap().success(), "libentra does not build for ThreadSanitizer");
+        target.join(machine).join("debug")
+    });
+    place(&built.join("libentra.so"), &folder.join("libentra.so.1"))
+}

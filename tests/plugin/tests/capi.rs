@@ -181,6 +181,27 @@ fn threads_and_forks_get_the_right_answers() {
     assert_eq!(stage.drive(&["prepare", "threads", "fork-busy"]), ["prepared 0", "640 of 640", "20 of 20"]);
 }
 
+/// No two threads use the same memory at once without an order between them. valgrind's helgrind cannot tell: it takes no
+/// atomic operation for one, and all that libentra shares among threads is atomic. ThreadSanitizer knows them.
+#[test]
+fn no_race_between_threads() {
+    let watch = |stage: &Stage| {
+        let mut command = stage.driver(&["prepare", "threads", "fork-busy"]);
+        // What a child of a busy process may do is what is tested.
+        command.env("TSAN_OPTIONS", "exitcode=66 die_after_fork=0");
+        let (status, said) = child::finish(&mut command, std::time::Duration::from_secs(300));
+        assert_eq!(said, "prepared 0\n640 of 640\n20 of 20\n");
+        assert!(status.success(), "{status}: ThreadSanitizer says above where");
+    };
+    let stage = Stage::watched();
+    let cache = cache(&stage);
+    fill(&cache, 64);
+    watch(&stage);
+    let stage = Stage::watched();
+    let _daemon = stage.knowing(directory(64));
+    watch(&stage);
+}
+
 const SIZES: [&str; 2] = ["alice Alice Example /home/alice /bin/bash", "research 2 bob"];
 
 #[test]
