@@ -9,6 +9,8 @@
 #[path = "../../common/krb5/tests/support/mod.rs"]
 #[allow(dead_code)] // Shared with the tests of entra-krb5, which use more of it.
 mod support;
+#[path = "scenes/tickets.rs"]
+mod tickets;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use entra_core::Error;
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, PasswordPipe, RenewRequest,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, PasswordPipe,
 };
 use entrad::account::Account;
 use entrad::broker::{self, Channel, Policy, Realm, Settings};
@@ -38,7 +40,7 @@ const PASSWORD: &str = "Right-Password-1";
 /// A scene: its name, what runs as the worker, and what is checked outside of it.
 type Scene = (&'static str, fn(&Stage));
 
-const SCENES: [Scene; 15] = [
+const SCENES: [Scene; 16] = [
     ("the worker has no right left", no_right_left),
     ("no call of the worker leads out of it", confined),
     ("the machine's ticket is the worker's file", machine_ticket),
@@ -50,7 +52,8 @@ const SCENES: [Scene; 15] = [
     ("requests that the policy does not know are refused", refused),
     ("a verifier knows its password", verifier),
     ("a password is changed where the old one is right", change),
-    ("a ticket is renewed and removed as its owner", renew_and_destroy),
+    ("a ticket is renewed and removed as its owner", tickets::renew_and_destroy),
+    (tickets::FETCHED, tickets::fetch),
     ("two helpers at most compute, and hold up nobody else", heavy_helpers),
     ("a flood of logins leaves a place for the machine's ticket", place_of_the_machine),
     ("a helper of another version is told apart", another_version),
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
     kdc.add_user("alice", PASSWORD);
     kdc.add_user("carol", PASSWORD);
     kdc.kadmin("modprinc -policy strict carol");
+    kdc.kadmin(&format!("addprinc -randkey {}", tickets::SHARE));
     let keytab = kdc.machine_keytab();
     let mut failed = 0;
     for (number, (name, _)) in SCENES.iter().enumerate() {
@@ -88,6 +92,9 @@ fn main() -> ExitCode {
         if *name == SCENES[3].0 && outcome.success() && kdc.refused_proofs() != 1 {
             println!("  FAILED: {} requests carried proof\n{}", kdc.refused_proofs(), kdc.log());
             failed += 1;
+        }
+        if *name == tickets::FETCHED && outcome.success() {
+            failed += usize::from(!tickets::has_share(&stage.path("home/krb5cc")));
         }
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -395,42 +402,6 @@ fn change(stage: &Stage) {
         let armored = channel.prove_for_change(required, pipe_with("New-Password-2")).await.unwrap();
         assert_eq!(armored, ChangeVerdict::Proven);
     });
-}
-
-fn renew_and_destroy(stage: &Stage) {
-    // The person's own ticket, got outside: MIT's KDC signs no account's SID, so no login writes one here.
-    let name = format!("FILE:{}", stage.path("home/krb5cc").display());
-    let target = CcacheTarget { uid: PERSON, gid: PERSON, name: name.clone() };
-    let ticket = |path: &Path, owner: u32| {
-        let password = entra_krb5::Password::new(zeroize::Zeroizing::new(PASSWORD.into())).unwrap();
-        let limit = Duration::from_secs(10);
-        entra_krb5::initial_with_password(REALM, stage.kdc, "alice", &password, path, limit).unwrap();
-        chown(path, Some(owner), Some(owner)).unwrap();
-    };
-    ticket(&stage.path("home/krb5cc"), PERSON);
-    ticket(&stage.path("roots"), 0);
-    Stage::play(stage.settings(), async |channel| {
-        let request = |ccache: &CcacheTarget| RenewRequest {
-            realm: REALM.into(),
-            kdc: stage.kdc,
-            ccache: ccache.clone(),
-            timeout: Duration::from_secs(10),
-        };
-        let before = fs::metadata(stage.path("home/krb5cc")).unwrap().ino();
-        let times = channel.renew(request(&target)).await.unwrap();
-        assert!(times.renew_till > times.ends, "{times:?}");
-        let meta = fs::metadata(stage.path("home/krb5cc")).unwrap();
-        assert_eq!((meta.uid(), meta.mode() & 0o7777), (PERSON, 0o600));
-        assert_ne!(meta.ino(), before, "a new file in its place");
-        // What is not the person's cannot be renewed or removed on their behalf.
-        let roots = CcacheTarget { name: format!("FILE:{}", stage.path("roots").display()), ..target.clone() };
-        assert!(channel.renew(request(&roots)).await.is_err());
-        assert!(channel.destroy_ccache(roots).await.is_err());
-        channel.destroy_ccache(target.clone()).await.unwrap();
-        channel.destroy_ccache(target.clone()).await.unwrap();
-        assert!(matches!(channel.renew(request(&target)).await, Err(Error::Io(_))), "there is none any more");
-    });
-    assert!(stage.path("roots").exists() && !stage.path("home/krb5cc").exists());
 }
 
 fn heavy_helpers(stage: &Stage) {

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use entra_core::auth::{AuthRequest, CcacheTarget, ChangeRequest, RenewRequest, RotateRequest};
+use entra_core::auth::{AuthRequest, CcacheTarget, ChangeRequest, FetchRequest, RenewRequest, RotateRequest};
 use entrad::account::Account;
 use entrad::broker::{self, Policy, Realm, Settings};
 use entrad::helper::{Failure, Reply, Request};
@@ -114,6 +114,11 @@ fn renew(realm: &str, kdc: &str, ccache: CcacheTarget) -> Request {
     Request::Renew(RenewRequest { realm: realm.into(), kdc: kdc.parse().unwrap(), ccache, timeout: SOON })
 }
 
+fn fetch(realm: &str, service: &str, ccache: CcacheTarget) -> Request {
+    let (realm, service, kdc) = (realm.into(), service.into(), "192.0.2.10:88".parse().unwrap());
+    Request::Fetch(FetchRequest { realm, kdc, ccache, service, timeout: SOON })
+}
+
 fn rotate(realm: &str, kdc: &str, kpasswd: &str) -> Request {
     rotate_older(realm, kdc, kpasswd, MAX_AGE)
 }
@@ -143,6 +148,10 @@ fn outside_the_list() -> Vec<(&'static str, Request)> {
         ("for no time", machine(REALM, kdc, Duration::ZERO)),
         ("a ticket renewed in another realm", renew("EVIL.EXAMPLE", kdc, own())),
         ("a ticket renewed from nowhere", renew(REALM, "0.0.0.0:88", own())),
+        ("a ticket of another realm's user", fetch("EVIL.EXAMPLE", "cifs/a.example", own())),
+        ("a ticket for no service", fetch(REALM, "a.example", own())),
+        ("a ticket for a name with a realm", fetch(REALM, "cifs/a.example@EVIL.EXAMPLE", own())),
+        ("a ticket for a line of its own", fetch(REALM, "cifs/a.example\nb", own())),
         ("keys of another realm changed", rotate("EVIL.EXAMPLE", kdc, "192.0.2.10:464")),
         ("keys changed with one machine, proven with another", rotate(REALM, kdc, "192.0.2.11:464")),
         ("keys changed at any age", rotate_older(REALM, kdc, "192.0.2.10:464", Duration::ZERO)),
@@ -198,6 +207,7 @@ fn outside_the_list() -> Vec<(&'static str, Request)> {
     ];
     for (what, ccache) in ccaches {
         list.push((what, renew(REALM, kdc, ccache.clone())));
+        list.push((what, fetch(REALM, "cifs/a.example", ccache.clone())));
         list.push((what, Request::DestroyCcache { ccache, timeout: SOON }));
     }
     list

@@ -105,11 +105,31 @@ impl<'c> Ccache<'c> {
     /// As [`Ccache::owner`].
     pub fn tgt(&self, realm: &str) -> Result<Option<Credentials<'c>>, Error> {
         let wanted = format!("krbtgt/{realm}@{realm}");
+        let found = self.all()?.into_iter().filter(|one| one.server().is_ok_and(|server| server == wanted));
+        Ok(found.max_by_key(Credentials::end))
+    }
+
+    /// Copies the tickets for services that end after `now` into `to`, which keeps what it has. Ticket-granting tickets,
+    /// of whatever realm, are left out, and so are libkrb5's notes.
+    ///
+    /// # Errors
+    /// As [`Ccache::owner`] and [`Ccache::store`].
+    pub fn copy_service_tickets(&self, to: &Ccache<'_>, now: SystemTime) -> Result<(), Error> {
+        for ticket in self.all()? {
+            if ticket.end() > now && !ticket.server()?.starts_with("krbtgt/") {
+                to.store(&ticket)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything in it, libkrb5's notes (which never end later than 1970) included.
+    fn all(&self) -> Result<Vec<Credentials<'c>>, Error> {
         let context = self.context;
         let mut cursor = null_mut();
         // SAFETY: cache and context are live; `cursor` is a place for the result.
         context.check(unsafe { ffi::krb5_cc_start_seq_get(context.raw(), self.raw, &raw mut cursor) })?;
-        let mut last: Option<Credentials<'c>> = None;
+        let mut all = Vec::new();
         for _ in 0..MAX_CREDENTIALS {
             let mut found = Credentials::empty(context);
             // SAFETY: as above; a success fills the credentials, which free themselves.
@@ -117,14 +137,11 @@ impl<'c> Ccache<'c> {
             if code != 0 {
                 break;
             }
-            let is_later = last.as_ref().is_none_or(|last| last.end() < found.end());
-            if is_later && found.server().is_ok_and(|server| server == wanted) {
-                last = Some(found);
-            }
+            all.push(found);
         }
         // SAFETY: ends the reading that was started above, once.
         unsafe { ffi::krb5_cc_end_seq_get(context.raw(), self.raw, &raw mut cursor) };
-        Ok(last)
+        Ok(all)
     }
 
     /// Asks the KDC of the context's profile to renew the cache's TGT (RFC 4120 2.3), and gives the new one; the cache

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::path::Path;
 use std::ptr::null_mut;
 
 use crate::error::{Error, Kind};
@@ -23,7 +24,20 @@ impl Context {
     /// # Errors
     /// [`Kind::Other`] when memory, descriptors or `/proc` are missing.
     pub fn new(profile: &Profile) -> Result<Self, Error> {
-        Self::from_text(&profile.to_text())
+        Self::from_text(&profile.to_text(), None)
+    }
+
+    /// A context under `profile` first and the krb5.conf at `host` behind it, for tickets of other realms
+    /// ([`Profile::to_text_before`]). A file that is not there says nothing. It loads the host's plugins: call it as nobody
+    /// who has more rights than whom the tickets are for.
+    ///
+    /// # Errors
+    /// As [`Context::new`], and where libkrb5 cannot make sense of the file; [`Kind::Input`] for a path with a colon.
+    pub fn before_host(profile: &Profile, host: &Path) -> Result<Self, Error> {
+        // libkrb5 separates the names of files by colons.
+        let host = host.to_str().filter(|path| !path.contains(':'));
+        let host = host.ok_or_else(|| Error::ours(Kind::Input, "a krb5.conf whose path has a colon"))?;
+        Self::from_text(&profile.to_text_before(), Some(host))
     }
 
     /// A context without any realm or KDC: for reading keytabs and ccaches.
@@ -31,12 +45,14 @@ impl Context {
     /// # Errors
     /// As [`Context::new`].
     pub fn without_realm() -> Result<Self, Error> {
-        Self::from_text("[libdefaults]\ndns_lookup_kdc = false\nplugin_base_dir = /nonexistent\n")
+        Self::from_text("[libdefaults]\ndns_lookup_kdc = false\nplugin_base_dir = /nonexistent\n", None)
     }
 
-    fn from_text(text: &str) -> Result<Self, Error> {
+    fn from_text(text: &str, behind: Option<&str>) -> Result<Self, Error> {
         let file = in_memory(text).map_err(|error| Error::ours(Kind::Other, format!("krb5 profile: {error}")))?;
-        let path = c_string(&format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        let mut path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        path.extend(behind.into_iter().flat_map(|file| [":", file]));
+        let path = c_string(&path)?;
         let mut profile = null_mut();
         // SAFETY: `path` is a C string and `profile` a place for the result; on success it is ours to release.
         let code = unsafe { ffi::profile_init_path(path.as_ptr(), &raw mut profile) };

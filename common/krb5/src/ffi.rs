@@ -168,6 +168,7 @@ pub struct KrbError {
 pub const INIT_CONTEXT_SECURE: i32 = 0x1;
 pub const PARSE_REQUIRE_REALM: c_int = 0x2;
 pub const PARSE_ENTERPRISE: c_int = 0x4;
+pub const NT_SRV_HST: i32 = 3;
 pub const STEP_CONTINUE: c_uint = 0x1;
 pub const FAST_REQUIRED: i32 = 0x1;
 pub const AP_OPTS_USE_SUBKEY: i32 = 0x1;
@@ -191,6 +192,13 @@ unsafe extern "C" {
         context: *mut Context,
         name: *const c_char,
         flags: c_int,
+        principal: *mut *mut Principal,
+    ) -> Code;
+    pub fn krb5_sname_to_principal(
+        context: *mut Context,
+        host: *const c_char,
+        service: *const c_char,
+        kind: i32,
         principal: *mut *mut Principal,
     ) -> Code;
     pub fn krb5_unparse_name(context: *mut Context, principal: *const Principal, name: *mut *mut c_char) -> Code;
@@ -263,6 +271,7 @@ unsafe extern "C" {
         realm: *mut Data,
         flags: *mut c_uint,
     ) -> Code;
+    pub fn krb5_tkt_creds_get(context: *mut Context, exchange: *mut TicketCreds) -> Code;
     pub fn krb5_tkt_creds_get_creds(context: *mut Context, exchange: *mut TicketCreds, creds: *mut Creds) -> Code;
     pub fn krb5_get_renewed_creds(
         context: *mut Context,

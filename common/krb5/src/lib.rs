@@ -1,9 +1,10 @@
 //! Safe wrapper of the few MIT libkrb5 and GSSAPI calls that the project needs.
 //!
-//! Two rules hold throughout. libkrb5 never chooses a server and never waits by itself: every exchange goes over
+//! Two rules hold, with one exception. libkrb5 never chooses a server and never waits by itself: every exchange goes over
 //! [`initial`] or [`service_ticket`] to the one KDC that the caller names, before the caller's deadline, or the caller
-//! carries it ([`service_ticket_by`]). And it never
-//! reads the host's configuration: a [`Context`] runs under a [`Profile`] of ours, kept in memory.
+//! carries it ([`service_ticket_by`]). And it never reads the host's configuration: a [`Context`] runs under a [`Profile`]
+//! of ours, kept in memory. The exception are tickets of other realms ([`service_ticket_anywhere`]), whose KDCs the host's
+//! configuration names.
 //!
 //! | Module | Holds |
 //! |---|---|
@@ -61,7 +62,7 @@ pub use keytab::{Keytab, KeytabEntry};
 pub use password::Password;
 pub use principal::Principal;
 pub use profile::Profile;
-pub use service::{service_ticket, service_ticket_by};
+pub use service::{service_ticket, service_ticket_anywhere, service_ticket_by};
 pub use simple::{gives_rc4, initial_with_keytab, initial_with_password, list_keytab, tgt_end};
 pub use transport::exchange as kdc_exchange;
 pub use verify::{Verified, verify};

@@ -32,6 +32,21 @@ impl<'c> Principal<'c> {
         Self::with_flags(context, name, ffi::PARSE_ENTERPRISE)
     }
 
+    /// The service `service` on `host`, in the realm that the context's `[domain_realm]` gives the host, else in that which
+    /// the KDC refers to (RFC 4120 6.2.1, RFC 6806 8).
+    ///
+    /// # Errors
+    /// [`crate::Kind::Input`] for a NUL inside.
+    pub fn of_host(context: &'c Context, service: &str, host: &str) -> Result<Self, Error> {
+        let (service, host) = (c_string(service)?, c_string(host)?);
+        let mut raw = null_mut();
+        // SAFETY: both names are C strings, `raw` is a place for the result, the context is live.
+        context.check(unsafe {
+            ffi::krb5_sname_to_principal(context.raw(), host.as_ptr(), service.as_ptr(), ffi::NT_SRV_HST, &raw mut raw)
+        })?;
+        Ok(Self { context, raw })
+    }
+
     fn with_flags(context: &'c Context, name: &str, flags: i32) -> Result<Self, Error> {
         let name = c_string(name)?;
         let mut raw = null_mut();

@@ -1,6 +1,7 @@
 //! The krb5 configuration that our contexts run under, as text in the format of krb5.conf(5).
 //!
-//! The host's own krb5.conf is not read: a login must go to the KDC that the daemon chose, and nowhere else.
+//! The host's own krb5.conf is not read: a login must go to the KDC that the daemon chose, and nowhere else. A ticket for
+//! a service of another realm alone needs it: that file says where such a realm's KDCs are ([`Profile::to_text_before`]).
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -62,6 +63,32 @@ impl Profile {
              \n\
              [realms]\n\
              {realm} = {{\n"
+        );
+        for kdc in &self.kdcs {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "kdc = {kdc}");
+        }
+        let domain = realm.to_lowercase();
+        let _ = write!(text, "}}\n\n[domain_realm]\n.{domain} = {realm}\n{domain} = {realm}\n");
+        text
+    }
+
+    /// The text for a context that reads the host's krb5.conf behind it. Our realm's section is final (`*`, krb5.conf(5)):
+    /// the host's file adds no KDC to it. Other realms, and the plugins that reach them, are the host's.
+    pub fn to_text_before(&self) -> String {
+        let realm = &self.realm;
+        let mut text = format!(
+            "[libdefaults]\n\
+             default_realm = {realm}\n\
+             dns_canonicalize_hostname = false\n\
+             rdns = false\n\
+             udp_preference_limit = 1\n\
+             allow_rc4 = false\n\
+             permitted_enctypes = {ENCTYPES}\n\
+             default_tgs_enctypes = {ENCTYPES}\n\
+             \n\
+             [realms]\n\
+             {realm}* = {{\n"
         );
         for kdc in &self.kdcs {
             // Writing to a String cannot fail.

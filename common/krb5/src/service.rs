@@ -42,6 +42,24 @@ pub fn service_ticket_by<'c>(
     carried(context, ccache, service, 0, carry)
 }
 
+/// Gets a ticket for `service` with the TGT in `ccache`, in whatever realm the service is: libkrb5 finds the KDCs on the way
+/// by the context's configuration, the host's among it ([`Context::before_host`]), and does the waiting. Call it in a
+/// process that somebody ends. What was got on the way is kept in `ccache`.
+///
+/// # Errors
+/// The KDC's answer by [`Kind`]; [`Kind::Unreachable`] where none of a realm's KDCs answered, also where libkrb5 lacks
+/// the plugin (k5tls) or the authority for an `https:` one.
+pub fn service_ticket_anywhere<'c>(
+    context: &'c Context,
+    ccache: &Ccache<'_>,
+    service: &Principal<'_>,
+) -> Result<Credentials<'c>, Error> {
+    let exchange = Exchange::start(context, ccache, service, 0)?;
+    // SAFETY: context and exchange are live.
+    context.check(unsafe { ffi::krb5_tkt_creds_get(context.raw(), exchange.raw) })?;
+    exchange.credentials()
+}
+
 /// As [`service_ticket`], with a session key of this encryption type and no other; 0 leaves it to libkrb5.
 ///
 /// # Errors

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use entra_krb5::{
     Armor, Ccache, Context, Credentials, Error, InitialRequest, Keytab, Kind, Password, Principal, Profile, Secret,
-    initial, initial_with_keytab, initial_with_password, list_keytab, service_ticket, tgt_end, verify,
+    initial, initial_with_keytab, initial_with_password, list_keytab, service_ticket, service_ticket_anywhere, tgt_end,
+    verify,
 };
 use support::{REALM, TestKdc};
 use zeroize::Zeroizing;
@@ -315,4 +316,40 @@ fn garbage_and_giant_lengths_are_errors() {
         assert!(!matches!(error.kind, Kind::WrongPassword | Kind::TimedOut), "{reply:?}: {error}");
         served.join().unwrap();
     }
+}
+
+#[test]
+fn the_hosts_file_says_where_hosts_belong_and_nothing_of_our_own_realms_kdcs() {
+    let kdc = TestKdc::start();
+    kdc.add_user("alice", PASSWORD);
+    kdc.kadmin("addprinc -randkey cifs/acct.shares.example");
+    let path = kdc.path("ticket");
+    initial_with_password(REALM, kdc.address(), "alice", &password(PASSWORD), &path, TIMEOUT).unwrap();
+    let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    let host = |name: &str, address: SocketAddr| {
+        let file = kdc.path(name);
+        let text = format!(
+            "[libdefaults]\n dns_lookup_kdc = false\n[realms]\n {REALM} = {{\n  kdc = {address}\n }}\n\
+             [domain_realm]\n .shares.example = {REALM}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let get = |pinned: SocketAddr, file: &std::path::Path| {
+        let context = Context::before_host(&Profile::new(REALM, &[pinned]).unwrap(), file)?;
+        let ccache = Ccache::resolve(&context, &format!("FILE:{}", path.display()))?;
+        let own = Ccache::memory(&context)?;
+        own.initialize(&ccache.owner()?)?;
+        own.store(&ccache.tgt(REALM)?.unwrap())?;
+        let wanted = Principal::of_host(&context, "cifs", "acct.shares.example")?;
+        service_ticket_anywhere(&context, &own, &wanted)?.server()
+    };
+    let right = host("right.conf", nobody);
+    assert_eq!(get(kdc.address(), &right).unwrap(), format!("cifs/acct.shares.example@{REALM}"));
+    let wrong = host("wrong.conf", kdc.address());
+    assert_eq!(get(nobody, &wrong).unwrap_err().kind, Kind::Unreachable, "the file's KDC was asked");
+    // Without a file the KDC's word counts; a file that is none is an error, and says so.
+    assert!(get(kdc.address(), &kdc.path("missing.conf")).is_ok());
+    std::fs::write(&right, "[realms\n").unwrap();
+    assert!(get(kdc.address(), &right).is_err());
 }

@@ -8,7 +8,8 @@ pub enum CloudTrustAction {
     /// Have Kerberos on this host get tickets for Azure file shares
     ///
     /// Writes /etc/krb5.conf.d/entra-cloud-trust.conf: the realm of Entra ID, its KDC proxy for your tenant, and which
-    /// hosts belong to that realm. Nothing else is changed; join has put the line into krb5.conf that makes it count.
+    /// hosts belong to that realm; join has put the line into krb5.conf that makes it count. With --ticket-group also the
+    /// options service_tickets and service_ticket_groups of /etc/entra/entra.toml. Nothing else is changed.
     Configure(Configure),
     /// Say what the directory holds of the trust (root only)
     ///
@@ -49,6 +50,9 @@ pub struct Configure {
     /// Only these storage accounts (default: every host below file.core.windows.net)
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub storage_account: Vec<String>,
+    /// Have logins of these groups' members get the tickets of the storage accounts
+    #[arg(long, value_name = "GROUP", num_args = 1.., requires = "storage_account")]
+    pub ticket_group: Vec<String>,
     /// Top-level name of the storage accounts, as the trust has it (default: the cloud's, such as windows.net)
     #[arg(long, value_name = "NAME")]
     pub top_level_name: Option<String>,
@@ -59,7 +63,7 @@ pub struct Configure {
     #[arg(long)]
     pub dry_run: bool,
     /// Take back what was written
-    #[arg(long, conflicts_with_all = ["tenant", "storage_account", "top_level_name"])]
+    #[arg(long, conflicts_with_all = ["tenant", "storage_account", "ticket_group", "top_level_name"])]
     pub remove: bool,
 }
 

@@ -1,9 +1,9 @@
 //! `config check`: whether the daemon would take the configuration, and what is wrong where; with a daemon there, also
-//! whether the rules of access name users and groups that exist.
+//! whether the rules of access and the options of tickets name users and groups that exist.
 
 use std::path::Path;
 
-use entra_core::config::{Access, Config};
+use entra_core::config::{Config, Domain};
 use entra_core::control::{LookupKey, Reply, Request};
 use entra_core::types::{NameForm, Sid};
 use serde_json::json;
@@ -12,6 +12,9 @@ use crate::cli::ConfigAction;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::output::Answer;
+
+/// The option that is no rule of access, and names groups too.
+const TICKET_GROUPS: &str = "service_ticket_groups";
 
 /// Reads the file as the daemon does, and asks it for the names.
 pub(super) fn run(action: &ConfigAction, socket: &Path) -> Result<Answer, Failure> {
@@ -50,9 +53,9 @@ struct Named {
     group: bool,
 }
 
-/// The accounts that the rules name by name; SIDs need no lookup to count.
-fn named(access: &Access) -> Vec<Named> {
-    let mut named = Vec::new();
+/// The accounts that the rules and the options of tickets name by name; SIDs need no lookup to count.
+fn named(domain: &Domain) -> Vec<Named> {
+    let (access, mut named) = (&domain.access, Vec::new());
     let mut put = |rule: String, list: &[String], group: bool| {
         let names = list.iter().filter(|entry| entry.parse::<Sid>().is_err());
         named.extend(names.map(|name| Named { rule: rule.clone(), name: name.clone(), group }));
@@ -65,6 +68,7 @@ fn named(access: &Access) -> Vec<Named> {
         put(format!("{prefix}.deny_users"), &rules.deny_users, false);
         put(format!("{prefix}.deny_groups"), &rules.deny_groups, true);
     }
+    put(TICKET_GROUPS.into(), &domain.service_ticket_groups, true);
     named
 }
 
@@ -77,7 +81,7 @@ fn missing(config: &Config, socket: &Path) -> Vec<String> {
     };
     let mut warnings = Vec::new();
     for domain in config.domains.iter().filter(|own| served.iter().any(|served| served.domain == own.name)) {
-        for Named { rule, name, group } in named(&domain.access) {
+        for Named { rule, name, group } in named(domain) {
             let key = LookupKey::Name(match NameForm::parse(&name) {
                 Some(NameForm::Short(short)) => format!("{short}@{}", domain.name),
                 _ => name.clone(),
@@ -100,6 +104,7 @@ fn warning(rule: &str, name: &str, domain: &str) -> String {
     let effect = match rule.rsplit('.').next() {
         Some("deny_groups") => "so nobody is let in",
         Some("deny_users") => "so it keeps nobody out",
+        Some(TICKET_GROUPS) => "so nobody gets tickets by it",
         _ => "so it lets nobody in",
     };
     format!("{rule} of {domain} names \"{name}\": the directory has no such {kind}, {effect}")
@@ -128,11 +133,12 @@ mod tests {
     fn names_that_nobody_has_are_warned_of_and_the_file_is_valid() {
         let folder = Folder::new();
         let file = folder.0.join("entra.toml");
-        let text = "[domains.\"a.example\".access]\ndefault = \"deny\"\npermit = [\"ops\", \"S-1-5-21-1-2-3-1200\"]\n\
+        let text = "[domains.\"a.example\"]\nservice_ticket_groups = [\"files\"]\n\
+                    [domains.\"a.example\".access]\ndefault = \"deny\"\npermit = [\"ops\", \"S-1-5-21-1-2-3-1200\"]\n\
                     [domains.\"a.example\".access.services.sshd]\ndeny_users = [\"mallory\"]\n";
         std::fs::write(&file, text).unwrap();
         let all = |config: &Config| {
-            let named = named(&config.domains[0].access);
+            let named = named(&config.domains[0]);
             named.iter().map(|named| warning(&named.rule, &named.name, "a.example")).collect()
         };
         let answer = check(&file, all).unwrap();
@@ -141,6 +147,7 @@ mod tests {
             "\nwarning: access.permit of a.example names \"ops\": the directory has no such group, so it lets nobody in\n"
         ));
         assert!(answer.text.contains("access.services.sshd.deny_users of a.example names \"mallory\""));
-        assert_eq!(answer.json["warnings"].as_array().map(Vec::len), Some(2));
+        assert_eq!(answer.json["warnings"].as_array().map(Vec::len), Some(3));
+        assert!(answer.text.contains("names \"files\": the directory has no such group, so nobody gets tickets by it"));
     }
 }

@@ -8,6 +8,7 @@ use entra_core::control::Request;
 use entra_core::machine::Places;
 use serde_json::json;
 
+use super::cloud_trust;
 use super::join::{LOCK, private_folder};
 use super::testjoin::configured;
 use crate::cli::Leave;
@@ -40,7 +41,13 @@ pub(super) fn run(options: &Leave, socket: &Path, output: &mut Output<'_>) -> Re
     let _ = daemon::ask(socket, "leave", &Request::CacheFlush { name: None });
     let enabled_by_join = joined.journal.as_ref().is_none_or(|journal| journal.service_enabled);
     output.step(stop(socket, enabled_by_join));
+    // Before join's own settings: the folder may go with these.
+    let trust = cloud_trust::forget(&paths);
+    if let Ok(Some(path)) = &trust {
+        output.step(Step::ok("krb5", format!("{} (the cloud trust) is removed", path.display())));
+    }
     let mut left = joined.undo(&paths);
+    left.extend(trust.err());
     let places = Places::installed(&paths.keytab);
     // A password that is nobody's any more.
     left.extend(file::remove(&places.journal).err().map(|error| format!("{}: {error}", places.journal.display())));

@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use entra_core::Error;
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, MachineTicket, PasswordPipe,
-    RenewRequest, RotateRequest, TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, MachineTicket,
+    PasswordPipe, RenewRequest, RotateRequest, TicketTimes,
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -123,6 +123,14 @@ impl Kdc for Channel {
     async fn renew(&self, request: RenewRequest) -> Result<TicketTimes, Error> {
         match self.call(&Request::Renew(request), Vec::new()).await? {
             Reply::Renewed(times) => Ok(times),
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    async fn fetch(&self, request: FetchRequest) -> Result<TicketTimes, Error> {
+        match self.call(&Request::Fetch(request), Vec::new()).await? {
+            Reply::Fetched(times) => Ok(times),
             Reply::Failed(failure) => Err(as_error(failure)),
             _ => Err(mixed_up()),
         }

@@ -8,6 +8,8 @@ use crate::helper::Request;
 
 /// Most helpers at once that run Argon2id: each takes a processor and 64 MiB.
 const MAX_HEAVY: usize = 2;
+/// Most helpers at once that get service tickets: nobody waits for them, and each waits long where a KDC is away.
+const MAX_FETCHES: usize = 2;
 /// Beside all others: helpers at once that get the machine's ticket, and requests that wait for one. Without that ticket
 /// there is no lookup, so no flood of logins may hold it up.
 const FOR_MACHINE: (usize, usize) = (1, 16);
@@ -29,6 +31,8 @@ pub(super) enum Weight {
     Light,
     /// It runs Argon2id.
     Heavy,
+    /// It waits for the network, and nobody waits for it: a service ticket.
+    Fetch,
     /// It runs Argon2id, and nobody waits for it: a verifier for later. After a crowd of logins there is one for each.
     Later,
 }
@@ -39,6 +43,7 @@ impl Weight {
             Request::MachineTgt { .. } => Self::Machine,
             Request::CheckVerifier { .. } => Self::Heavy,
             Request::MakeVerifier { .. } => Self::Later,
+            Request::Fetch(_) => Self::Fetch,
             _ => Self::Light,
         }
     }
@@ -61,8 +66,9 @@ impl Queue {
         let kind = |weight| match weight {
             Weight::Machine => (0, FOR_MACHINE.1),
             Weight::Light | Weight::Heavy => (1, self.most),
-            // No crowd's verifiers keep its logins out.
+            // No crowd's verifiers keep its logins out, nor do its service tickets.
             Weight::Later => (2, self.most),
+            Weight::Fetch => (3, self.most),
         };
         let (own, most) = kind(Weight::of(&request.request));
         if self.waiting.iter().filter(|one| kind(Weight::of(&one.request)).0 == own).count() >= most {
@@ -73,17 +79,19 @@ impl Queue {
     }
 
     /// The first request that may run beside `running` and `dying` helpers, where `most` may run at once: what runs
-    /// Argon2id waits for its turn and lets the others by, the end of a session goes first, a verifier for later lets everybody by, and the machine's
-    /// ticket has a helper more.
+    /// Argon2id waits for its turn and lets the others by, the end of a session goes first, what nobody waits for lets
+    /// everybody by, and the machine's ticket has a helper more.
     pub(super) fn next(&mut self, running: &[Weight], dying: usize, most: usize) -> Option<Waiting> {
         let all = running.len() + dying;
         let heavy = running.iter().filter(|one| matches!(one, Weight::Heavy | Weight::Later)).count();
+        let fetches = running.iter().filter(|one| **one == Weight::Fetch).count();
         let may_run = |one: &Waiting| match Weight::of(&one.request) {
             Weight::Machine => all < most + FOR_MACHINE.0,
             Weight::Light => all < most,
             Weight::Heavy | Weight::Later => all < most && heavy < MAX_HEAVY,
+            Weight::Fetch => all < most && fetches < MAX_FETCHES,
         };
-        let is_later = |one: &Waiting| Weight::of(&one.request) == Weight::Later;
+        let is_later = |one: &Waiting| matches!(Weight::of(&one.request), Weight::Later | Weight::Fetch);
         // What a session leaves behind goes first: it takes milliseconds, and would be left for good.
         let is_end = |one: &Waiting| matches!(one.request, Request::DestroyCcache { .. });
         let end = self.waiting.iter().position(|one| is_end(one) && may_run(one));
@@ -134,6 +142,16 @@ mod tests {
         waiting(Request::MakeVerifier { timeout: SECOND })
     }
 
+    fn fetch() -> Waiting {
+        waiting(Request::Fetch(entra_core::auth::FetchRequest {
+            realm: "AADDS.CONTOSO.COM".into(),
+            kdc: "192.0.2.10:88".parse().unwrap(),
+            ccache: entra_core::auth::CcacheTarget { uid: 1, gid: 1, name: String::new() },
+            service: "cifs/files.contoso.com".into(),
+            timeout: SECOND,
+        }))
+    }
+
     fn next(queue: &mut Queue, running: &[Weight], dying: usize) -> Option<Weight> {
         queue.next(running, dying, 4).map(|one| Weight::of(&one.request))
     }
@@ -170,6 +188,17 @@ mod tests {
         assert_eq!(next(&mut queue, &[], 0), Some(Weight::Heavy));
         assert_eq!(next(&mut queue, &[], 0), Some(Weight::Later));
         assert_eq!(next(&mut queue, &[Weight::Later; MAX_HEAVY], 0), None);
+    }
+
+    #[test]
+    fn service_tickets_are_got_by_two_and_hold_up_nobody() {
+        let mut queue = Queue::new(8);
+        assert_eq!((0..20).filter(|_| queue.push(fetch())).count(), 8);
+        assert!(queue.push(later()) && queue.push(heavy()));
+        assert_eq!(next(&mut queue, &[], 0), Some(Weight::Heavy));
+        assert_eq!(next(&mut queue, &[Weight::Fetch; MAX_FETCHES], 0), Some(Weight::Later), "they hang; others go on");
+        assert_eq!(next(&mut queue, &[Weight::Later; 1], 0), Some(Weight::Fetch));
+        assert_eq!(next(&mut queue, &[Weight::Fetch; MAX_FETCHES], 0), None);
     }
 
     #[test]

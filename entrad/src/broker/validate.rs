@@ -73,6 +73,12 @@ impl Policy {
                 check_kdc(request.kdc)?;
                 self.ccache(&request.ccache)
             }
+            Request::Fetch(request) => {
+                self.realm(&request.realm)?;
+                check_kdc(request.kdc)?;
+                check_service(&request.service)?;
+                self.ccache(&request.ccache)
+            }
             Request::DestroyCcache { ccache, .. } => self.ccache(ccache),
             Request::RotateKeytab(request) => {
                 let age = self.realm(&request.realm)?.keytab_max_age;
@@ -167,6 +173,16 @@ fn check_principal(principal: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// `SERVICE/HOST`. Which one is the worker's to say: it comes to its owner's ccache, who can get it too.
+fn check_service(service: &str) -> Result<(), &'static str> {
+    let (name, host) = service.split_once('/').ok_or("a service without a host")?;
+    let plain = |part: &str, others: &[u8]| {
+        (1..=253).contains(&part.len())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+    };
+    if plain(name, b"-_") && plain(host, b"-_.") { Ok(()) } else { Err("a service that is none") }
+}
+
 /// The helper reads it as root, if only to compute: nothing but a short text of the right kind gets there.
 fn check_verifier(verifier: &str) -> Result<(), &'static str> {
     let plain = verifier.bytes().all(|byte| byte.is_ascii_graphic());
@@ -180,7 +196,7 @@ fn check_verifier(verifier: &str) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use entra_core::auth::{ChangeRequest, RotateRequest};
+    use entra_core::auth::{ChangeRequest, FetchRequest, RotateRequest};
 
     const GOOD_ID: u32 = 674_001_103;
     /// In the ranges, and local.
@@ -376,6 +392,30 @@ mod tests {
             RotateRequest { older_than: Duration::from_secs(86_399), ..request.clone() },
         ] {
             assert!(check(wrong.clone(), 0).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_ticket_is_for_a_service_of_a_host_and_for_its_users_ccache() {
+        let request = FetchRequest {
+            realm: "AADDS.CONTOSO.COM".into(),
+            kdc: "192.0.2.10:88".parse().unwrap(),
+            ccache: CcacheTarget { uid: GOOD_ID, gid: GOOD_ID, name: "FILE:/tmp/krb5cc_674001103".into() },
+            service: "cifs/acct.file.core.windows.net".into(),
+            timeout: Duration::from_secs(40),
+        };
+        let check = |request: FetchRequest| policy().check(&Request::Fetch(request), 0);
+        assert_eq!(check(request.clone()), Ok(()));
+        for service in ["", "cifs", "cifs/", "/host", "cifs/a b", "cifs/a@R", "cifs/a/b", "cifs/a\0", "krbtgt/\n"] {
+            assert!(check(FetchRequest { service: service.into(), ..request.clone() }).is_err(), "{service:?}");
+        }
+        let roots = CcacheTarget { uid: 0, gid: 0, name: "FILE:/tmp/krb5cc_0".into() };
+        for wrong in [
+            FetchRequest { realm: "KERBEROS.MICROSOFTONLINE.COM".into(), ..request.clone() },
+            FetchRequest { kdc: "192.0.2.10:0".parse().unwrap(), ..request.clone() },
+            FetchRequest { ccache: roots, ..request },
+        ] {
+            assert!(check(wrong.clone()).is_err(), "{wrong:?}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod change;
+mod fetch;
 mod login;
 mod machine;
 #[allow(unsafe_code)] // FFI edge: a descriptor by its number, poll
@@ -52,6 +53,7 @@ fn run(job: &Job) -> Reply {
         }
         Request::ChangePassword { request, change } => change::run(job, request, *change, deadline).map(Reply::Change),
         Request::Renew(request) => ticket::renew(request).map(Reply::Renewed),
+        Request::Fetch(request) => fetch::run(request).map(Reply::Fetched),
         Request::DestroyCcache { ccache, .. } => ticket::destroy(ccache).map(|()| Reply::Destroyed),
         Request::RotateKeytab(request) => rotate::run(job, request, deadline).map(Reply::Rotated),
         Request::MakeVerifier { .. } => verifier::make(job, deadline).map(Reply::Verifier),

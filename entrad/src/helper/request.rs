@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, MachineTicket, RenewRequest, RotateRequest,
-    TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, MachineTicket, RenewRequest,
+    RotateRequest, TicketTimes,
 };
 use serde::{Deserialize, Serialize};
 
-/// How long a login waits for a free helper: two hundred at once on two busy processors take fifteen seconds. With what
+/// How long a login, or a ticket behind it, waits for a free helper: two hundred at once on two busy processors take fifteen seconds. With what
 /// comes before and after it stays below the module's own wait.
 const TURN: Duration = Duration::from_secs(25);
 
@@ -31,6 +31,8 @@ pub enum Request {
     Authenticate(AuthRequest),
     /// Renew the ticket in a user's ccache.
     Renew(RenewRequest),
+    /// Get a service ticket with the TGT of a user's ccache, and put it there.
+    Fetch(FetchRequest),
     /// Remove a user's ccache.
     DestroyCcache {
         /// Whose, and which.
@@ -65,7 +67,7 @@ impl Request {
     /// How long the requester waits: the work, and before it the turns of others. Those have a time of their own where a
     /// login waits for them, so that each login of a crowd has its KDC's whole time.
     pub fn whole(&self) -> Duration {
-        let turn = if matches!(self, Self::Authenticate(_)) { TURN } else { Duration::ZERO };
+        let turn = if matches!(self, Self::Authenticate(_) | Self::Fetch(_)) { TURN } else { Duration::ZERO };
         self.timeout() + turn
     }
 
@@ -77,6 +79,7 @@ impl Request {
             | Self::MakeVerifier { timeout }
             | Self::CheckVerifier { timeout, .. } => *timeout,
             Self::Renew(request) => request.timeout,
+            Self::Fetch(request) => request.timeout,
             Self::RotateKeytab(request) => request.timeout,
             Self::Authenticate(request) => request.timeout,
             Self::ChangePassword { request, .. } => request.timeout,
@@ -91,6 +94,7 @@ impl Request {
             | Self::MakeVerifier { timeout }
             | Self::CheckVerifier { timeout, .. } => *timeout = left,
             Self::Renew(request) => request.timeout = left,
+            Self::Fetch(request) => request.timeout = left,
             Self::RotateKeytab(request) => request.timeout = left,
             Self::Authenticate(request) => request.timeout = left,
             Self::ChangePassword { request, .. } => request.timeout = left,
@@ -100,7 +104,11 @@ impl Request {
     /// How many passwords come beside it.
     pub fn passwords(&self) -> usize {
         match self {
-            Self::MachineTgt { .. } | Self::Renew(_) | Self::RotateKeytab(_) | Self::DestroyCcache { .. } => 0,
+            Self::MachineTgt { .. }
+            | Self::Renew(_)
+            | Self::Fetch(_)
+            | Self::RotateKeytab(_)
+            | Self::DestroyCcache { .. } => 0,
             Self::Authenticate(_) | Self::MakeVerifier { .. } | Self::CheckVerifier { .. } => 1,
             Self::ChangePassword { change, .. } => 1 + usize::from(*change),
         }
@@ -134,6 +142,8 @@ pub enum Reply {
     },
     /// To [`Request::Renew`].
     Renewed(TicketTimes),
+    /// To [`Request::Fetch`].
+    Fetched(TicketTimes),
     /// To [`Request::DestroyCcache`].
     Destroyed,
     /// To [`Request::RotateKeytab`]: the version of the new keys; nothing where it was not time.

@@ -24,7 +24,7 @@ pub(super) fn write_as(
     write(context, from, &target.name)
 }
 
-/// `renew`: the ticket's life begins anew, in the same ccache.
+/// `renew`: the ticket's life begins anew, in the same ccache, beside the tickets for services.
 pub(crate) fn renew(request: &RenewRequest) -> Result<TicketTimes, Failure> {
     let target = &request.ccache;
     let profile =
@@ -37,6 +37,8 @@ pub(crate) fn renew(request: &RenewRequest) -> Result<TicketTimes, Failure> {
     let fresh = Ccache::memory(&context).map_err(failure)?;
     fresh.initialize(&old.owner().map_err(failure)?).map_err(failure)?;
     fresh.store(&renewed).map_err(failure)?;
+    // They are as good as before, and somebody may be working with them.
+    old.copy_service_tickets(&fresh, SystemTime::now()).map_err(failure)?;
     drop(old);
     let (written, _) = write(&context, &fresh, &target.name).map_err(Failure::Internal)?;
     if written != target.name {
@@ -79,7 +81,8 @@ fn unix(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn failure(error: Error) -> Failure {
+/// What a failure means where a person's ticket is in use.
+pub(super) fn failure(error: Error) -> Failure {
     match error.kind {
         Kind::Unreachable | Kind::TimedOut => Failure::Offline(error.message),
         _ => Failure::Internal(error.message),

@@ -185,6 +185,7 @@ pub fn broker(data: &[u8]) {
     let target = match &request {
         helper::Request::Authenticate(request) => request.ccache.as_ref(),
         helper::Request::Renew(request) => Some(&request.ccache),
+        helper::Request::Fetch(request) => Some(&request.ccache),
         helper::Request::DestroyCcache { ccache, .. } => Some(ccache),
         _ => None,
     };

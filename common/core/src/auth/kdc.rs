@@ -44,6 +44,21 @@ pub struct RenewRequest {
     pub timeout: Duration,
 }
 
+/// A service ticket that is to be put into a user's ccache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchRequest {
+    /// Kerberos realm of the user, upper case.
+    pub realm: String,
+    /// The one KDC of that realm to ask; those of other realms are the host's configuration.
+    pub kdc: SocketAddr,
+    /// Whose, and which.
+    pub ccache: CcacheTarget,
+    /// For which service: `SERVICE/HOST`.
+    pub service: String,
+    /// How long all of it may take.
+    pub timeout: Duration,
+}
+
 /// A new password for the machine, where its keys are too old.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotateRequest {
@@ -219,6 +234,13 @@ pub trait Kdc: Send + Sync {
 
     /// Renews a ticket in its ccache.
     async fn renew(&self, request: RenewRequest) -> Result<TicketTimes, Error> {
+        let _ = request;
+        Err(unserved())
+    }
+
+    /// Gets a service ticket with the TGT of a ccache, and puts it there. Gives its life. [`Error::Offline`] where a KDC on
+    /// the way does not answer.
+    async fn fetch(&self, request: FetchRequest) -> Result<TicketTimes, Error> {
         let _ = request;
         Err(unserved())
     }

@@ -14,6 +14,7 @@ use crate::store::CredentialStore;
 use crate::types::{Sid, UserRecord};
 
 use super::audit::Record;
+use super::fetches::Fetches;
 use super::judgement::{Check, Judgement, Said};
 use super::offline::Offline;
 use super::sentence::{self, Refusal};
@@ -36,6 +37,7 @@ pub struct Login {
     pub(super) lookup: Arc<Lookup>,
     pub(super) kdc: Arc<dyn Kdc>,
     pub(super) sessions: Sessions,
+    pub(super) fetches: Fetches,
     offline: Option<Arc<Offline>>,
     workstation: Workstation,
 }
@@ -43,7 +45,8 @@ pub struct Login {
 impl Login {
     /// Logins that look users up in `lookup` and prove passwords with `kdc`.
     pub fn new(lookup: Arc<Lookup>, kdc: Arc<dyn Kdc>) -> Self {
-        Self { lookup, kdc, sessions: Sessions::new(), offline: None, workstation: Workstation::default() }
+        let (sessions, fetches) = (Sessions::new(), Fetches::default());
+        Self { lookup, kdc, sessions, fetches, offline: None, workstation: Workstation::default() }
     }
 
     /// Keeps verifiers of passwords in `store` and logs in with them while the domain is away, where its configuration
@@ -221,6 +224,8 @@ impl Login {
                 let target = CcacheTarget { uid: user.uid, gid: user.gid, name: ccache };
                 let ticket = Ticket { target, domain: user.domain.clone(), got: now, times: answer.times };
                 self.sessions.proven(ticket, now);
+                // Sessions that run (sudo, a screen that was unlocked) have a new ccache, and the one that opens wishes too.
+                self.wish_for_tickets(user.uid);
             }
         }
         Ok((answer.verdict, outcome))

@@ -5,6 +5,8 @@ mod audit;
 mod change;
 mod date;
 mod explain;
+mod fetch;
+mod fetches;
 mod judgement;
 mod kdc;
 mod limited;
@@ -20,7 +22,7 @@ mod waits;
 
 pub use date::utc;
 pub use kdc::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MOST_OTHERS, MachineTicket,
-    PasswordPipe, RenewRequest, RotateRequest, TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, KdcVerdict, MOST_OTHERS,
+    MachineTicket, PasswordPipe, RenewRequest, RotateRequest, TicketTimes,
 };
 pub use login::Login;

@@ -55,6 +55,30 @@ pub(super) async fn judge(
     }
 }
 
+/// Whether a user is a member of one of these groups, by what is known already. A group that does not exist has no
+/// members, and is named in the log.
+///
+/// # Errors
+/// Where that is not known now.
+pub(super) async fn is_in_any(lookup: &Arc<Lookup>, user: &UserRecord, groups: &[String]) -> Result<bool, Error> {
+    let known = lookup.memberships(&user.sid, Freshness::Cached).await?;
+    let subject = Subject { lookup, user, groups: Ok(known) };
+    let mut unclear = None;
+    for entry in groups {
+        match subject.is_in(entry, Freshness::Cached).await {
+            Ok(Member::Yes(_)) => return Ok(true),
+            Ok(Member::No) => {}
+            Ok(Member::NoSuchGroup) => {
+                log::warn!(
+                    "{entry:?} of service_ticket_groups is no group of the directory: nobody gets tickets by it"
+                );
+            }
+            Err(_) => unclear = Some(Error::Offline(format!("the group {entry:?} cannot be looked up now"))),
+        }
+    }
+    unclear.map_or(Ok(false), Err)
+}
+
 /// The rules that stand for a service, in the order in which they are asked.
 fn in_order<'a>(access: &'a Access, service: Option<&str>) -> Vec<Rule<'a>> {
     let own = service.and_then(|service| access.service(service));

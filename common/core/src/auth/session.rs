@@ -20,6 +20,7 @@ impl Login {
     pub async fn open_session(&self, context: &Context<'_>) -> Outcome {
         self.of_session(context, |uid| {
             self.sessions.open(uid);
+            self.wish_for_tickets(uid);
             self.ticket_of(uid)
         })
         .await
@@ -67,6 +68,7 @@ impl Login {
                 Ok(times) => {
                     log::info!("the ticket of uid {} was renewed", ticket.target.uid);
                     self.sessions.renewed(&ticket, times, now);
+                    self.wish_for_tickets(ticket.target.uid);
                 }
                 // Tried again until it ends: the domain may be away.
                 Err(error) => log::info!("the ticket of uid {} could not be renewed: {error}", ticket.target.uid),

@@ -78,6 +78,11 @@ impl Sessions {
         self.lock().get(&uid)?.ticket.as_ref().map(|ticket| ticket.target.name.clone())
     }
 
+    /// The ticket of a user who has a session.
+    pub(super) fn current(&self, uid: u32) -> Option<Ticket> {
+        self.lock().peek(&uid).filter(|user| user.sessions > 0)?.ticket.clone()
+    }
+
     /// A session begins.
     pub(super) fn open(&self, uid: u32) {
         let mut users = self.lock();

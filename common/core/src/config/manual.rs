@@ -192,6 +192,7 @@ fn takes(kind: Kind) -> String {
         Kind::DnList => "list of DNs".into(),
         Kind::IdBlocks => "list of \"RID:LOW-HIGH\"".into(),
         Kind::AttributeList => "list of attributes".into(),
+        Kind::Services => "list of services".into(),
         Kind::Filter => "LDAP filter".into(),
         Kind::Path => "path".into(),
         Kind::HomeTemplate => "path template".into(),

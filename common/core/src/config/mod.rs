@@ -105,6 +105,10 @@ pub struct Domain {
     pub fast: Fast,
     /// Template of ccache names: `FILE:/tmp/krb5cc_%U`.
     pub ccache: String,
+    /// Services whose tickets are got behind a login: `cifs/HOST`, the host in lower case.
+    pub service_tickets: Vec<String>,
+    /// Groups whose members get them; empty = everybody.
+    pub service_ticket_groups: Vec<String>,
     /// Who may log in.
     pub access: Access,
 }

@@ -1,6 +1,7 @@
 //! Every option, once: the parser, the example configuration and entra.toml(5) are all made from this table.
 
 mod access;
+mod tickets;
 
 /// The table in which an option stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum Kind {
     DnList,
     /// A list of names of attributes (RFC 4512).
     AttributeList,
+    /// A list of services, `cifs/HOST`, or of hosts.
+    Services,
     /// An LDAP filter (RFC 4515).
     Filter,
     /// An absolute path.
@@ -426,6 +429,8 @@ pub const OPTIONS: &[Opt] = &[
                   \"KEYRING:user:%U\" in the kernel; \"KCM:%U\" where a KCM daemon runs (sssd-kcm). The ticket is \
                   renewed while a session lives and goes with the last one.",
     },
+    tickets::SERVICES,
+    tickets::GROUPS,
     access::DEFAULT,
     access::PERMIT,
     access::allow_users(Scope::Access),

@@ -191,6 +191,8 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         password_warning: own.duration("password_warning")?,
         fast: own.choice("fast", &[("try", Fast::Try), ("require", Fast::Require)])?,
         ccache: own.required_text("ccache")?,
+        service_tickets: own.list("service_tickets")?,
+        service_ticket_groups: own.list("service_ticket_groups")?,
         access,
     };
     Ok(Placed {

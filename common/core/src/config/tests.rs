@@ -79,6 +79,8 @@ fn defaults_are_those_of_the_contract() {
             password_warning: Duration::from_secs(14 * 86_400),
             fast: Fast::Try,
             ccache: "FILE:/tmp/krb5cc_%U".into(),
+            service_tickets: vec![],
+            service_ticket_groups: vec![],
             access: Access { default_allow: true, ..Access::default() },
         }]
     );
@@ -218,6 +220,17 @@ fn refused_with_line_column_and_remedy() {
         assert!(error.message.contains(remedy), "{line}: {error}");
         assert_eq!((error.line, error.column), (expected, column), "{line}: {error}");
         assert!(error.to_string().starts_with(&format!("entra.toml:{expected}:{column}: ")), "{error}");
+    }
+}
+
+#[test]
+fn a_service_is_one_of_a_host() {
+    let config = in_domain("service_tickets = [\"Acct.file.core.windows.net\", \"http/www.contoso.com\"]").unwrap();
+    assert_eq!(config.domains[0].service_tickets, ["cifs/acct.file.core.windows.net", "http/www.contoso.com"]);
+    for wrong in ["acct", "cifs/acct", "cifs/a.b/c", "cifs/a.b@R", "/a.b", "ci fs/a.b", "cifs/10.0.0.1", "cifs/a..b"] {
+        let error = in_domain(&format!("service_tickets = [\"{wrong}\"]")).expect_err(wrong);
+        assert!(error.message.contains("is no service of a host"), "{error}");
+        assert_eq!((error.line, error.column), (2, 20));
     }
 }
 

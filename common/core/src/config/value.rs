@@ -76,6 +76,9 @@ pub(super) fn read(kind: Kind, toml: &Toml) -> Result<Value, Problem> {
         Kind::Hosts => list(toml, "a host name or address in quotes", host).map(Value::List),
         Kind::DnList => list(toml, "a distinguished name in quotes", dn).map(Value::List),
         Kind::AttributeList => list(toml, "an attribute's name in quotes", attribute).map(Value::List),
+        Kind::Services => {
+            list(toml, "a service in quotes, such as \"cifs/files.contoso.com\"", service).map(Value::List)
+        }
         Kind::DnsServers => list(toml, "an address in quotes, such as \"10.0.0.4\"", address).map(Value::Addresses),
     }
 }
@@ -329,6 +332,17 @@ fn host(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!("\"{text}\" is no host; write \"dc1.aadds.contoso.com\", \"10.0.0.4\" or either with \":PORT\""))
+}
+
+/// A service of a host, `SERVICE/HOST` in the letters that KDCs know it by; a host alone has a file service.
+fn service(text: &str) -> Result<String, String> {
+    let (service, host) = text.split_once('/').unwrap_or(("cifs", text));
+    let plain = (1..=63).contains(&service.len())
+        && service.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if !plain || !is_dns_domain(host) {
+        return Err(format!("\"{text}\" is no service of a host; write one such as \"cifs/files.contoso.com\""));
+    }
+    Ok(format!("{service}/{}", host.to_ascii_lowercase()))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -343,6 +343,8 @@ mod tests {
             password_warning: Duration::from_secs(0),
             fast: config::Fast::Try,
             ccache: "FILE:/tmp/krb5cc_%U".into(),
+            service_tickets: Vec::new(),
+            service_ticket_groups: Vec::new(),
             access: config::Access::default(),
         }
     }

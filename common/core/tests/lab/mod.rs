@@ -77,6 +77,8 @@ impl Lab {
             password_warning: Duration::from_secs(0),
             fast: Fast::Try,
             ccache: "FILE:/tmp/krb5cc_%U".into(),
+            service_tickets: Vec::new(),
+            service_ticket_groups: Vec::new(),
             access: Access::default(),
         }
     }

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use entra_core::Error;
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, Kdc, KdcVerdict, MachineTicket, PasswordPipe,
-    RenewRequest, TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, KdcVerdict, MachineTicket,
+    PasswordPipe, RenewRequest, TicketTimes,
 };
 use entra_core::config::{self, Config};
 use entra_core::directory::{Batches, ChangeMark, Directory, DomainInfo, Health, Key};
@@ -269,6 +269,9 @@ pub struct FakeKdc {
     pub renewal: Mutex<Result<TicketTimes, Error>>,
     pub renewed: Mutex<Vec<RenewRequest>>,
     pub destroyed: Mutex<Vec<CcacheTarget>>,
+    /// Service tickets that were asked for; services whose tickets cannot be had.
+    pub fetched: Mutex<Vec<FetchRequest>>,
+    pub refused_services: Mutex<Vec<(&'static str, Error)>>,
 }
 
 impl FakeKdc {
@@ -285,6 +288,8 @@ impl FakeKdc {
             renewal: Mutex::new(Err(Error::Io("never told".into()))),
             renewed: Mutex::new(Vec::new()),
             destroyed: Mutex::new(Vec::new()),
+            fetched: Mutex::new(Vec::new()),
+            refused_services: Mutex::new(Vec::new()),
         };
         kdc.say(verdict);
         Arc::new(kdc)
@@ -327,6 +332,15 @@ impl Kdc for FakeKdc {
     async fn renew(&self, request: RenewRequest) -> Result<TicketTimes, Error> {
         self.renewed.lock().unwrap().push(request);
         self.renewal.lock().unwrap().clone()
+    }
+
+    async fn fetch(&self, request: FetchRequest) -> Result<TicketTimes, Error> {
+        let refused = self.refused_services.lock().unwrap();
+        let answer = refused.iter().find(|(service, _)| *service == request.service);
+        let answer = answer.map_or(Ok(TicketTimes { ends: 1, renew_till: 1 }), |(_, error)| Err(error.clone()));
+        drop(refused);
+        self.fetched.lock().unwrap().push(request);
+        answer
     }
 
     async fn destroy_ccache(&self, ccache: CcacheTarget) -> Result<(), Error> {

@@ -1,11 +1,13 @@
 //! `cloud-trust configure`: the krb5 settings, and taking them back.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::json;
 
+use super::logins;
 use super::shares::{self, REALM};
 use super::snippet;
 use super::tenant::Tenant;
@@ -13,7 +15,7 @@ use crate::cli::CloudTrustConfigure;
 use crate::exit::{Exit, Failure};
 use crate::host::file::{self, Snapshot};
 use crate::host::lock::Lock;
-use crate::host::{Paths, krb5_conf, need_root};
+use crate::host::{Paths, krb5_conf, need_root, service};
 use crate::output::{Answer, Output, Step};
 use crate::verbs::join::LOCK;
 
@@ -46,6 +48,7 @@ struct Plan {
     kdc: String,
     hosts: Vec<String>,
     text: String,
+    ticket_groups: Vec<String>,
 }
 
 impl Plan {
@@ -55,7 +58,7 @@ impl Plan {
         let hosts = shares::hosts(&options.storage_account, top_level_name)?;
         let kdc = format!("https://{}/{tenant}/kerberos", options.cloud.login_host());
         let text = snippet::text(&kdc, &hosts);
-        Ok(Self { tenant, kdc, hosts, text })
+        Ok(Self { tenant, kdc, hosts, text, ticket_groups: options.ticket_group.clone() })
     }
 
     fn carry_out(&self, paths: &Paths, dry_run: bool, output: &mut Output<'_>) -> Result<Answer, Failure> {
@@ -69,8 +72,13 @@ impl Plan {
                 "tenant": self.tenant.to_string(), "realm": REALM, "kdc": self.kdc, "hosts": self.hosts,
             })
         };
+        let logins = self.logins(paths);
         if dry_run {
-            if let Err(failure) = obstacle {
+            if let Ok(Some(text)) = &logins {
+                let detail = format!("{} would be:\n{}", paths.config.display(), text.trim_end());
+                output.step(Step::ok("logins", detail));
+            }
+            for failure in [logins.err(), obstacle.err()].into_iter().flatten() {
                 output.step(Step::warn(&failure.step, failure.error, failure.remedy.unwrap_or_default()));
             }
             let text = if changed {
@@ -81,6 +89,7 @@ impl Plan {
             return Ok(Answer::done(text, summary(false, changed)));
         }
         output.pass(obstacle)?;
+        let logins = output.pass(logins)?;
         if changed {
             let written = paths.krb5_dir.is_dir().then_some(()).ok_or_else(|| no_folder(paths)).and_then(|()| {
                 let new = Snapshot { bytes: self.text.clone().into_bytes(), mode: MODE, owner: (0, 0) };
@@ -91,9 +100,51 @@ impl Plan {
         } else {
             output.step(Step::ok("krb5", format!("{} is as it should be already", path.display())));
         }
+        if let Some(text) = &logins {
+            output.pass(write_logins(paths, text))?;
+            let detail = format!("logins of members of {} get the tickets", self.ticket_groups.join(", "));
+            output.step(Step::ok("logins", detail));
+            output.step(restarted());
+        }
         let hosts = self.hosts.join(", ");
         let text = format!("\ntickets for {hosts} come from {}", self.kdc);
         Ok(Answer::done(text, summary(true, changed)))
+    }
+}
+
+impl Plan {
+    /// The configuration of the daemon with the options of tickets; `None` where none were asked for, or it has them.
+    fn logins(&self, paths: &Paths) -> Result<Option<String>, Failure> {
+        if self.ticket_groups.is_empty() {
+            return Ok(None);
+        }
+        let shown = paths.config.display();
+        let before = fs::read_to_string(&paths.config).unwrap_or_default();
+        let domains = crate::host::config::domains(&before).unwrap_or_default();
+        let [domain] = domains.as_slice() else {
+            let what = format!("{shown} has {} domains, and the groups are those of one", domains.len());
+            return Err(
+                Failure::no("logins", what).remedy("`entractl join` first; among several, write the options there")
+            );
+        };
+        let after = logins::add(&before, domain, &self.hosts, &self.ticket_groups);
+        let after = after.map_err(|why| Failure::no("logins", format!("{shown}: {why}")))?;
+        Ok((after != before).then_some(after))
+    }
+}
+
+fn write_logins(paths: &Paths, text: &str) -> Result<(), Failure> {
+    file::replace(&paths.config, text.as_bytes(), 0o644).map_err(|error| failed(&paths.config, &error))
+}
+
+/// Makes a changed configuration count. That the daemon cannot be restarted undoes nothing.
+fn restarted() -> Step {
+    if !service::has_systemd() {
+        return Step::warn("service", "entrad reads its options when it starts", "restart `entrad --foreground`");
+    }
+    match service::restart_if_running() {
+        Ok(()) => Step::ok("service", "entrad has read them, where it runs"),
+        Err(error) => Step::warn("service", error, "`systemctl restart entrad`"),
     }
 }
 
@@ -103,9 +154,10 @@ fn remove(dry_run: bool, paths: &Paths) -> Result<Answer, Failure> {
         need_root("cloud-trust")?;
     }
     let _lock = (!dry_run).then(|| Lock::take(Path::new(LOCK), "cloud-trust")).transpose()?;
-    let there = present(&path)?.is_some();
+    let before = present(&path)?;
+    let there = before.is_some();
     let shown = path.display();
-    let text = match (there, dry_run) {
+    let mut text = match (there, dry_run) {
         (false, _) => format!("{shown} is not there: nothing to remove"),
         (true, true) => format!("{shown} would be removed"),
         (true, false) => {
@@ -113,6 +165,20 @@ fn remove(dry_run: bool, paths: &Paths) -> Result<Answer, Failure> {
             format!("{shown} is removed")
         }
     };
+    let says = before.map(|before| snippet::read(&String::from_utf8_lossy(&before.bytes))).unwrap_or_default();
+    let hosts: Vec<String> = says.hosts.into_iter().map(|(host, _)| host).collect();
+    let config = fs::read_to_string(&paths.config).unwrap_or_default();
+    if let Some(without) = logins::remove(&config, &hosts).ok().filter(|without| *without != config) {
+        if !dry_run {
+            write_logins(paths, &without)?;
+        }
+        let config = paths.config.display();
+        // Writing to a String cannot fail.
+        let _ = match dry_run {
+            true => write!(text, "\n{config} would name no tickets of these hosts"),
+            false => write!(text, "\n{config} names no tickets of these hosts; `systemctl restart entrad`"),
+        };
+    }
     Ok(Answer::done(text, json!({ "configured": there && dry_run, "changed": there, "file": path })))
 }
 
@@ -204,6 +270,7 @@ mod tests {
         CloudTrustConfigure {
             tenant: Some(TENANT.into()),
             storage_account: Vec::new(),
+            ticket_group: Vec::new(),
             top_level_name: None,
             cloud: CloudName::Public,
             dry_run: false,
@@ -273,6 +340,28 @@ mod tests {
         assert!(plan.text.contains("https://login.microsoftonline.us/"));
         assert!(plan.text.contains("    acct.file.core.usgovcloudapi.net = "));
         assert!(!plan.text.contains("    .file.core"), "the suffix would take the other accounts too");
+    }
+
+    #[test]
+    fn logins_get_the_tickets_of_accounts_and_remove_takes_that_back() {
+        let (_folder, paths) = host();
+        fs::create_dir_all(paths.config.parent().unwrap()).unwrap();
+        let config = "[domains.\"d.example\"]\n";
+        fs::write(&paths.config, config).unwrap();
+        let wanted =
+            CloudTrustConfigure { storage_account: vec!["acct".into()], ticket_group: vec!["ops".into()], ..options() };
+        let plan = Plan::make(&wanted).unwrap();
+        carry_out(&plan, &paths, true).unwrap();
+        assert_eq!(fs::read_to_string(&paths.config).unwrap(), config, "a dry run wrote it");
+        let text = plan.logins(&paths).unwrap().unwrap();
+        assert!(text.contains("[\"cifs/acct.file.core.windows.net\"]"), "{text}");
+        write_logins(&paths, &text).unwrap();
+        fs::write(snippet::path(&paths), &plan.text).unwrap();
+        assert_eq!(plan.logins(&paths).unwrap(), None, "a second time");
+        let hosts: Vec<String> = snippet::read(&plan.text).hosts.into_iter().map(|(host, _)| host).collect();
+        assert_eq!(logins::remove(&text, &hosts).unwrap(), config);
+        fs::write(&paths.config, "").unwrap();
+        assert!(carry_out(&plan, &paths, false).unwrap_err().error.contains("has 0 domains"));
     }
 
     #[test]

@@ -136,6 +136,8 @@ fn domain(server: SocketAddr) -> Domain {
         password_warning: Duration::from_secs(0),
         fast: Fast::Try,
         ccache: "FILE:/tmp/krb5cc_%U".into(),
+        service_tickets: Vec::new(),
+        service_ticket_groups: Vec::new(),
         access: Access::default(),
     }
 }

@@ -39,6 +39,7 @@ mod rotation;
 mod rulers;
 mod rules;
 mod samba;
+mod service_tickets;
 mod sessions;
 mod shield;
 mod shield_profiles;
@@ -100,6 +101,7 @@ pub fn all() -> Vec<Case> {
         offline::CASES,
         password::CASES,
         sessions::CASES,
+        service_tickets::CASES,
         samba::CASES,
         samba::files::CASES,
         samba::ids::CASES,

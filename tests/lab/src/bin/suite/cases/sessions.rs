@@ -50,7 +50,7 @@ fn kinds(world: &World) -> Verdict {
 }
 
 /// A session that stays, at its shell.
-fn session(node: &Node) -> Result<Terminal, String> {
+pub(super) fn session(node: &Node) -> Result<Terminal, String> {
     let command = "ssh -tt -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR \
                    -oPreferredAuthentications=password alice@localhost";
     let mut terminal = Terminal::start(node, command, LIMIT)?;
