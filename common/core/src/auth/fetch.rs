@@ -99,13 +99,8 @@ impl Login {
                 None
             }
             Err(Error::Offline(why)) if begun.elapsed() >= FETCH_TIMEOUT => {
-                match self.fetches.late(service, uid, now) {
-                    Some(pause) => Some(said(service, &why, pause, now)),
-                    None => {
-                        log::debug!("uid {uid}: {service}: {why}");
-                        Some(now + PUT_OFF)
-                    }
-                }
+                let pause = self.fetches.late(service, uid, now);
+                Some(pause.map_or(now + PUT_OFF, |pause| said(service, &why, pause, now)))
             }
             Err(Error::Offline(why)) => Some(said(service, &why, self.fetches.unreachable(service, now), now)),
             // Others go first.

@@ -104,11 +104,12 @@ impl Fetches {
     pub(super) fn unreachable(&self, service: &str, now: u64) -> Pause {
         let mut state = self.lock();
         let trouble = state.troubles.entry(service.to_owned()).or_default();
-        // Others that were under way when it was found out say nothing new.
-        if trouble.until <= now {
-            trouble.failures = trouble.failures.saturating_add(1);
-            trouble.until = now + pause(trouble.failures);
+        if trouble.until > now {
+            // It was under way when another one found that out, and says nothing new.
+            return Pause::Again(trouble.until);
         }
+        trouble.failures = trouble.failures.saturating_add(1);
+        trouble.until = now + pause(trouble.failures);
         if trouble.failures == 1 { Pause::First(trouble.until) } else { Pause::Again(trouble.until) }
     }
 
@@ -164,7 +165,7 @@ mod tests {
     fn a_service_that_does_not_answer_is_left_alone_longer_each_time() {
         let fetches = Fetches::default();
         assert_eq!(fetches.unreachable(SHARE, 1000), Pause::First(1060));
-        assert_eq!(fetches.unreachable(SHARE, 1005), Pause::First(1060), "found out twice at once, it counts once");
+        assert_eq!(fetches.unreachable(SHARE, 1005), Pause::Again(1060), "found out twice at once, it counts once");
         assert_eq!((fetches.paused(SHARE, 1059), fetches.paused(SHARE, 1060)), (Some(1060), None));
         assert_eq!(fetches.paused("cifs/other.example", 1010), None);
         assert_eq!(fetches.unreachable(SHARE, 1060), Pause::Again(1180));

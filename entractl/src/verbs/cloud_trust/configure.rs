@@ -173,11 +173,9 @@ fn remove(dry_run: bool, paths: &Paths) -> Result<Answer, Failure> {
             write_logins(paths, &without)?;
         }
         let config = paths.config.display();
+        let (names, then) = if dry_run { ("would name", "") } else { ("names", "; `systemctl restart entrad`") };
         // Writing to a String cannot fail.
-        let _ = match dry_run {
-            true => write!(text, "\n{config} would name no tickets of these hosts"),
-            false => write!(text, "\n{config} names no tickets of these hosts; `systemctl restart entrad`"),
-        };
+        let _ = write!(text, "\n{config} {names} no tickets of these hosts{then}");
     }
     Ok(Answer::done(text, json!({ "configured": there && dry_run, "changed": there, "file": path })))
 }

@@ -25,7 +25,7 @@ fn change(world: &World, verb: &str) -> Result<(), String> {
 }
 
 /// Runs `work` while the directory holds the trust, and the other objects where `objects` says so.
-pub(super) fn with_trust(world: &World, objects: bool, work: impl FnOnce() -> Verdict) -> Verdict {
+fn with_trust(world: &World, objects: bool, work: impl FnOnce() -> Verdict) -> Verdict {
     change(world, "remove")?;
     let verdict = change(world, "trust")
         .and_then(|()| if objects { change(world, "objects") } else { Ok(()) })

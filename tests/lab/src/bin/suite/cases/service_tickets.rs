@@ -3,73 +3,87 @@
 use std::time::{Duration, Instant};
 
 use entra_lab::accounts::{ALICE, PEOPLE};
-use entra_lab::{Node, product};
+use entra_lab::cloud::{self, Certificate, SHARE_HOST, TENANT};
+use entra_lab::{Lab, Node, Options, product};
 
-use super::cloud_trust;
+use super::sessions;
 use crate::Case;
 use crate::check::{self, Verdict};
 use crate::world::World;
 
 pub const CASES: &[Case] = &[(
-    "service tickets: a login leaves them to its user's groups, waits for no KDC that hangs, and leave takes the trust's \
-     settings",
+    "service tickets: after a login a share of the cloud opens without a password, and no login waits for its KDC",
     behind_the_login,
 )];
 
 const CONFIG: &str = "/etc/entra/entra.toml";
 const SNIPPET: &str = "/etc/krb5.conf.d/entra-cloud-trust.conf";
-/// Takes connections for the KDC proxy and says nothing.
-const HOLE: &str = "use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 443, Listen => 9, ReuseAddr => 1) \
-                    or die; my @open; while (my $one = $s->accept) { push @open, $one }";
-/// Prints the user's tickets when that for the domain controller's shares is there, or after 30 s.
-const WAIT: &str = "for i in $(seq 300); do klist | grep -q cifs/dc1 && break; sleep 0.1; done; klist";
+/// Waits for a ticket for $SERVICE, 30 s long, and prints them all.
+const WAIT: &str = "for i in $(seq 300); do klist | grep -q $SERVICE && break; sleep 0.1; done; klist";
 
 fn behind_the_login(world: &World) -> Verdict {
     let node = world.freshly_joined()?;
-    check::text("apt-get install", node.apt_install(&["krb5-k5tls"])?)?;
-    let configure = ["entractl", "cloud-trust", "configure", "--tenant", cloud_trust::TENANT];
-    check::text("configure", node.run(&configure)?)?;
-    product::stop_daemon(&node)?;
-    let plain = node.read_file(CONFIG)?;
-    let options = "service_tickets = [\"acct.file.core.windows.net\", \"cifs/dc1.aadds.contoso.com\"]\n\
-                   service_ticket_groups = [\"sales (emea)\"]\n";
-    node.put_file(CONFIG, format!("{plain}\n{options}"), 0o644)?;
-    check::text("config check", node.run(&["entractl", "config", "check"])?)?;
-    let hosts = node.read_file("/etc/hosts")?;
-    node.put_file("/etc/hosts", format!("{hosts}\n127.0.0.1 login.microsoftonline.com\n"), 0o644)?;
-    node.start("hole", &["/usr/bin/perl", "-e", HOLE])?;
-    product::start_daemon(&node)?;
-    cloud_trust::with_trust(world, false, || {
-        // bob is in another group: nothing is asked for him, and his login is over before alice's begins.
-        let bobs = check::text("bob", product::ssh_as(&node, &PEOPLE[1], "klist")?)?;
-        check::that(!bobs.contains("cifs/"), || bobs.clone())?;
-        check::equal("helpers after bob's login", &helpers(&node)?, &0)?;
-        hanging(&node)
-    })?;
-    check::text("leave", product::leave(&node)?)?;
+    let lab = Lab::up(&Options { name: world.lab.name().to_owned(), nodes: vec!["dc".into(), "cloud".into()] })?;
+    let cloud = lab.node("cloud")?;
+    cloud::introduce(&node, &cloud)?;
+    let verdict = on(&node, &cloud);
+    if !cloud.is_running("cloud-proxy")? {
+        cloud::start_proxy(&cloud, TENANT, Certificate::Good)?;
+    }
+    cloud::change_directory(&world.dc()?, "remove")?;
+    verdict
+}
+
+fn on(node: &Node, cloud: &Node) -> Verdict {
+    check::text("apt-get install", node.apt_install(&["krb5-k5tls", "smbclient"])?)?;
+    let configure = ["entractl", "cloud-trust", "configure", "--tenant", TENANT, "--storage-account", cloud::ACCOUNT];
+    check::text("configure", node.run(&[&configure[..], &["--ticket-group", "sales (emea)"]].concat())?)?;
+    // And a service of the domain's own, behind the other.
+    let own = format!("[\"cifs/{SHARE_HOST}\"");
+    let config = node.read_file(CONFIG)?;
+    check::holds("what configure wrote", &config, &own)?;
+    node.put_file(CONFIG, config.replace(&own, &format!("{own}, \"dc1.aadds.contoso.com\"")), 0o644)?;
+    let told = check::text("config check", node.run(&["entractl", "config", "check"])?)?;
+    check::that(!told.contains("warning"), || told.clone())?;
+    product::stop_daemon(node)?;
+    product::start_daemon(node)?;
+
+    // bob is in another group: nothing is asked for on his behalf.
+    let bobs = check::text("bob", product::ssh_as(node, &PEOPLE[1], "sleep 1; klist")?)?;
+    check::that(!bobs.contains("cifs/"), || format!("a ticket of a group that is not bob's: {bobs}"))?;
+
+    let share = format!(
+        "SERVICE=cifs/{SHARE_HOST}; {WAIT}; smbclient --use-kerberos=required //{SHARE_HOST}/share -c ls </dev/null"
+    );
+    let listed = check::text("alice", product::ssh_as(node, &ALICE, &share)?)?;
+    check::holds("the ticket", &listed, &format!("cifs/{SHARE_HOST}@{}", cloud::REALM))?;
+    check::holds("the share", &listed, "readme.txt")?;
+
+    hanging(node, cloud)?;
+    check::text("leave", product::leave(node)?)?;
     check::that(node.read_file(SNIPPET).is_err(), || "leave left the settings of the cloud trust".into())
 }
 
-/// The proxy takes the connection and is silent, then it is gone: the login does not wait for it, and the ticket of the
-/// other service comes.
-fn hanging(node: &Node) -> Verdict {
-    let mut session = super::sessions::session(node)?;
+/// The proxy takes connections and is silent, then it is gone: no login waits for it, and the other ticket comes.
+fn hanging(node: &Node, cloud: &Node) -> Verdict {
+    check::text("stop the proxy", cloud.sh("pkill -STOP -f '[c]loud-proxy'", &[])?)?;
+    let mut session = sessions::session(node)?;
     let end = Instant::now() + Duration::from_secs(10);
     while helpers(node)? == 0 {
         check::that(Instant::now() < end, || "nobody asks for the ticket".into())?;
         std::thread::sleep(Duration::from_millis(100));
     }
-    // The prompt is there, and so is a second login, while the helper hangs.
+    // The prompt is there, and another login comes and goes, while the helper hangs.
     check::text("a login beside it", product::ssh_as(node, &ALICE, "klist -s")?)?;
-    check::that(helpers(node)? > 0, || "the proxy's silence was waited for by a login".into())?;
-    node.stop("hole")?;
-    session.enter(WAIT)?;
+    check::that(helpers(node)? > 0, || "the proxy's silence held a login up".into())?;
+    check::text("end the proxy", cloud.sh("pkill -KILL -f '[c]loud-proxy'", &[])?)?;
+    session.enter(&format!("SERVICE=cifs/dc1; {WAIT}"))?;
     session.expect(&["cifs/dc1.aadds.contoso.com@AADDS.CONTOSO.COM"])?;
     session.enter("exit")?;
     session.finish()?;
     let log = node.log("entrad")?;
-    let lines = log.lines().filter(|line| line.contains("tickets for cifs/acct.file.core.windows.net cannot be got"));
-    check::equal("lines of the log about the proxy", &lines.count(), &1)
+    let said = format!("tickets for cifs/{SHARE_HOST} cannot be got");
+    check::equal("lines of the log about it", &log.lines().filter(|line| line.contains(&said)).count(), &1)
 }
 
 /// How many helpers run.
