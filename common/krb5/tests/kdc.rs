@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use entra_krb5::{
     Armor, Ccache, Context, Credentials, Error, InitialRequest, Keytab, Kind, Password, Principal, Profile, Secret,
-    initial, initial_with_keytab, initial_with_password, list_keytab, service_ticket, service_ticket_anywhere, tgt_end,
-    verify,
+    initial, initial_with_keytab, initial_with_password, kdc_exchange, list_keytab, service_ticket,
+    service_ticket_anywhere, service_ticket_by, tgt_end, verify,
 };
 use support::{REALM, TestKdc};
 use zeroize::Zeroizing;
@@ -232,6 +232,31 @@ fn a_service_ticket_is_for_the_service_asked_for() {
     let service = Principal::parse(&context, &format!("ldap/dc1.test.example@{REALM}")).unwrap();
     let found = service_ticket(&context, &ccache, &service, kdc.address(), Instant::now() + TIMEOUT).unwrap();
     assert_eq!(found.server().unwrap(), service.to_string());
+}
+
+#[test]
+fn who_carries_the_requests_is_told_the_realm_of_each() {
+    let kdc = TestKdc::start();
+    kdc.add_user("alice", PASSWORD);
+    kdc.kadmin(&format!("addprinc -randkey krbtgt/OTHER.EXAMPLE@{REALM}"));
+    let context = context(kdc.address());
+    let ccache = Ccache::memory(&context).unwrap();
+    let ticket = log_in(&context, kdc.address(), "alice", PASSWORD, None).unwrap();
+    ccache.initialize(&Principal::parse(&context, &ticket.client().unwrap()).unwrap()).unwrap();
+    ccache.store(&ticket).unwrap();
+    assert_eq!(ccache.tgt(REALM).unwrap().unwrap().end(), ticket.end());
+    let service = Principal::parse(&context, "cifs/share.other.example@OTHER.EXAMPLE").unwrap();
+    let deadline = Instant::now() + TIMEOUT;
+    let mut realms = Vec::new();
+    let asked = service_ticket_by(&context, &ccache, &service, |realm, message| {
+        realms.push(realm.to_owned());
+        if realm == REALM {
+            return kdc_exchange(kdc.address(), message, deadline);
+        }
+        Err(Error::undelivered("the cable is out"))
+    });
+    assert_eq!(realms, [REALM, "OTHER.EXAMPLE"]);
+    assert_eq!(asked.err().map(|error| error.message), Some("the cable is out".into()));
 }
 
 #[test]

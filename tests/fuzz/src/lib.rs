@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`local`] | processes of this host, and the daemon as a module sees it: protocol, control, broker |
 //! | [`map`] | whoever may write the shared cache |
-//! | [`server`] | a domain controller, or who poses as one: LDAP, sealing, TLS, PAC, DNS, group policies |
+//! | [`server`] | a domain controller or a KDC proxy, or who poses as one: LDAP, sealing, TLS, PAC, DNS, group policies |
 //! | [`host`] | files of the host, and what people type: configuration, keytab, names, SIDs |
 //! | [`nss`] | the daemon or a map, as the NSS module takes them into a caller's buffer |
 
@@ -53,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cldap", run: server::ping, seeds: server::pongs },
     Target { name: "tls-answer", run: server::tls_answer, seeds: server::tls_answers },
     Target { name: "srv", run: server::srv, seeds: server::targets },
+    Target { name: "kkdcp", run: server::kkdcp, seeds: server::proxied },
     Target { name: "gpo", run: server::gpo, seeds: server::templates },
     Target { name: "config", run: host::config, seeds: host::configs },
     Target { name: "keytab", run: host::keytab, seeds: host::keytabs },

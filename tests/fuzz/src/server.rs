@@ -3,6 +3,7 @@
 use entra_core::directory::ldap::fuzzing;
 use entra_core::discovery::cldap;
 use entra_core::discovery::srv::{SrvTarget, order};
+use entra_core::kkdcp;
 use entra_krb5::pac::account_sid;
 
 use crate::block_on;
@@ -192,6 +193,22 @@ pub fn srv(data: &[u8]) {
 /// Seeds of [`srv`].
 pub fn targets() -> Vec<Vec<u8>> {
     vec![vec![7, 0, 0, 0, 100, 0, 0, 0, 0, 0, 10, 0xff, 0xff], vec![0xff; 33]]
+}
+
+/// A response of a KDC proxy, and the message in it.
+pub fn kkdcp(data: &[u8]) {
+    kkdcp::read_response(data);
+    if let Some(message) = kkdcp::decode(data) {
+        assert_eq!(kkdcp::decode(&kkdcp::encode(message, "A.EXAMPLE")), Some(message));
+    }
+}
+
+/// Seeds of [`kkdcp`]: a message alone, in a response that names its length, and in one that does not.
+pub fn proxied() -> Vec<Vec<u8>> {
+    let message = kkdcp::encode(b"\x6d\x82\x01\x02", "A.EXAMPLE");
+    let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", message.len());
+    let bare = [b"HTTP/1.1 503 Remote unavailable\r\n\r\n", &message[..]].concat();
+    vec![[head.as_bytes(), &message].concat(), bare, message]
 }
 
 /// A security template of SYSVOL.
