@@ -63,6 +63,7 @@ pub fn all() -> Vec<Case> {
         packages::architectures::CASES,
         packages::upgrade::CASES,
         packages::confined::CASES,
+        packages::rpm::CASES,
         booted::CASES,
         sysusers::CASES,
         join::CASES,

@@ -5,6 +5,7 @@ pub mod confined;
 pub mod edited;
 pub mod questions;
 pub mod repack;
+pub mod rpm;
 pub mod upgrade;
 
 use entra_lab::Node;
