@@ -210,6 +210,22 @@ mod tests {
     }
 
     #[test]
+    fn the_profile_of_authselect_is_right() {
+        let folder = Folder::new();
+        for (name, text) in [
+            ("system-auth", include_str!("../../../../packaging/authselect/system-auth")),
+            ("password-auth", include_str!("../../../../packaging/authselect/password-auth")),
+        ] {
+            fs::write(folder.0.join(name), text).unwrap();
+        }
+        let steps = in_folder(&folder.0);
+        assert!(steps.iter().all(|step| step.result == Mark::Ok), "{steps:?}");
+        let text = fs::read_to_string(folder.0.join("password-auth")).unwrap();
+        fs::write(folder.0.join("password-auth"), text.replace("success=done", "success=9")).unwrap();
+        assert!(in_folder(&folder.0).iter().any(|step| step.result == Mark::Fail));
+    }
+
+    #[test]
     fn edits_homes_and_other_clients_are_warned_of() {
         let folder = Folder::new();
         let warned = |auth: &str, session: &str| -> Vec<String> {
