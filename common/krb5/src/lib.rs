@@ -48,6 +48,7 @@ pub mod profile;
 #[allow(unsafe_code)] // FFI edge
 mod service;
 mod simple;
+#[allow(unsafe_code)] // FFI edge: TCP_USER_TIMEOUT
 mod transport;
 #[allow(unsafe_code)] // FFI edge
 mod verify;

@@ -1,8 +1,9 @@
 //! One message to one KDC over TCP, and its reply (RFC 4120 7.2.2). libkrb5's own sending would pick servers, retry
-//! and wait as it likes.
+//! and wait as it likes. FFI edge: one option of the socket.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind};
@@ -39,7 +40,7 @@ impl Connection {
         let stream = stream.map_err(|error| failed(server, &error))?;
         // The prefix and the message leave in one segment anyway; what is saved is the wait for the last one's ACK.
         let _ = stream.set_nodelay(true);
-        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(SILENCE));
+        give_up_after(&stream, SILENCE);
         Ok(Self { stream, server, deadline })
     }
 
@@ -76,6 +77,21 @@ impl Connection {
         let mut reply = vec![0; length];
         receive(&mut self.stream, kdc, &mut reply, deadline)?;
         Ok(reply)
+    }
+}
+
+/// Has the kernel end the connection where the peer acknowledges nothing for so long. Without it the deadline counts.
+fn give_up_after(stream: &TcpStream, silence: Duration) {
+    let millis = libc::c_uint::try_from(silence.as_millis()).unwrap_or(libc::c_uint::MAX);
+    // SAFETY: the value is an unsigned int that lives for the call, with its size beside it; the descriptor is open.
+    unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_USER_TIMEOUT,
+            (&raw const millis).cast(),
+            size_of_val(&millis) as libc::socklen_t,
+        );
     }
 }
 
