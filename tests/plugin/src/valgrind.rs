@@ -64,6 +64,19 @@ pub fn words(logs: &Path, leaks: Leaks) -> Vec<String> {
 pub fn run(command: &Command, leaks: Leaks) -> Report {
     let logs = Folder::new();
     let words = words(logs.path(), leaks);
+    wrapped_in(&words, command, &logs, leaks == Leaks::Count)
+}
+
+/// The same under helgrind, which looks for locks that are taken in two orders and for memory that threads share without
+/// one. There are no suppressions.
+pub fn helgrind(command: &Command) -> Report {
+    let logs = Folder::new();
+    let words = ["valgrind", "--tool=helgrind", FOUND, "--fair-sched=yes", "--num-callers=30"].map(str::to_owned);
+    let log = format!("--log-file={}/%p", logs.path().display());
+    wrapped_in(&[&words[..], &[log]].concat(), command, &logs, false)
+}
+
+fn wrapped_in(words: &[String], command: &Command, logs: &Folder, descriptors: bool) -> Report {
     let mut wrapped = Command::new(&words[0]);
     wrapped.args(&words[1..]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -73,7 +86,7 @@ pub fn run(command: &Command, leaks: Leaks) -> Report {
         };
     }
     let (status, stdout) = child::finish(&mut wrapped, DEADLINE);
-    let mut findings = in_logs(logs.path(), leaks == Leaks::Count);
+    let mut findings = in_logs(logs.path(), descriptors);
     if !status.success() {
         findings = format!("{wrapped:?} ended with {status}\n{findings}");
     }

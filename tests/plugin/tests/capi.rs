@@ -146,6 +146,26 @@ fn the_python_example_resolves_two_thousand_sids() {
     println!("from the shared cache: {pace}");
 }
 
+/// The shared cache is worth it: the same SIDs, asked of a daemon on the same machine in the same minute. The paces are
+/// printed (--nocapture), for a machine that is at rest.
+#[test]
+fn the_shared_cache_is_several_times_as_fast_as_the_daemon() {
+    let (text, _) = two_thousand();
+    let fastest = |stage: &Stage| {
+        let pace = |said: &str| said.split_whitespace().nth(2).and_then(|number| number.parse::<f64>().ok()).unwrap();
+        (0..3).map(|_| pace(&resolve(stage, &text).1)).fold(0.0, f64::max)
+    };
+    let stage = Stage::new();
+    let cache = cache(&stage);
+    fill(&cache, 2000);
+    let mapped = fastest(&stage);
+    let stage = Stage::new();
+    let _daemon = stage.knowing(directory(2000));
+    let asked = fastest(&stage);
+    println!("{mapped:.0} SIDs a second from the shared cache, {asked:.0} from a daemon: {:.1} times", mapped / asked);
+    assert!(mapped > 3.0 * asked, "{mapped:.0} a second from the shared cache, {asked:.0} from a daemon");
+}
+
 #[test]
 fn what_the_shared_cache_lacks_is_asked_for_in_parts() {
     let stage = Stage::new();
@@ -181,8 +201,21 @@ fn threads_and_forks_get_the_right_answers() {
     assert_eq!(stage.drive(&["prepare", "threads", "fork-busy"]), ["prepared 0", "640 of 640", "20 of 20"]);
 }
 
-/// No two threads use the same memory at once without an order between them. valgrind's helgrind cannot tell: it takes no
-/// atomic operation for one, and all that libentra shares among threads is atomic. ThreadSanitizer knows them.
+#[test]
+fn no_error_of_threads_from_the_shared_cache_and_the_socket() {
+    let stage = Stage::new();
+    let cache = cache(&stage);
+    fill(&cache, 64);
+    let said = valgrind::helgrind(&stage.driver(&["prepare", "threads", "fork"])).clean();
+    assert_eq!(said, "prepared 0\n640 of 640\n20 of 20\n");
+    let stage = Stage::new();
+    let _daemon = stage.knowing(directory(64));
+    let said = valgrind::helgrind(&stage.driver(&["prepare", "fork"])).clean();
+    assert_eq!(said, "prepared 0\n20 of 20\n");
+}
+
+/// No two threads use the same memory at once without an order between them: ThreadSanitizer knows what atomic operations
+/// promise, of which helgrind knows nothing.
 #[test]
 fn no_race_between_threads() {
     let watch = |stage: &Stage| {

@@ -82,7 +82,7 @@ fn numbers(world: &World) -> Verdict {
         Planted::group("posix-own", &["posix-good"]).with(&[("gidNumber", "1000")]),
     ];
     let before = local_answers(&node)?;
-    world.with_planted(&planted, |_| {
+    world.with_planted(&planted, |rids| {
         product::start_daemon(&node)?;
         let id = check::text("id posix-good", node.run(&["id", "posix-good"])?)?;
         let wanted = "uid=30000(posix-good) gid=30000(posix-staff) groups=30000(posix-staff),30007(posix-team)";
@@ -94,8 +94,32 @@ fn numbers(world: &World) -> Verdict {
             not_found(&node, "group", name)?;
         }
         check::equal("what the host says of its own accounts", &local_answers(&node)?, &before)?;
-        grants_nothing(&node, "posix-good")
+        grants_nothing(&node, "posix-good")?;
+        for when in ["with entrad", "without entrad"] {
+            script(&node, when, rids)?;
+            product::stop_daemon(&node)?;
+        }
+        Ok(())
     })
+}
+
+/// What winbindd is told of the planted accounts' ids by `idmap_script(8)`.
+fn script(node: &Node, when: &str, rids: &[u32]) -> Verdict {
+    let sid = |at: usize| format!("{}-{}", entra_lab::dc::DOMAIN_SID, rids.get(at).copied().unwrap_or_default());
+    let (good, root, team) = (sid(0), sid(1), sid(5));
+    let (of_good, of_team) = (format!("SID:{good}"), format!("SID:{team}"));
+    for (question, answer) in [
+        (&["SIDTOID", &good][..], "UID:30000"),
+        (&["SIDTOID", &team], "GID:30007"),
+        (&["IDTOSID", "UID", "30000"], &of_good),
+        (&["IDTOSID", "GID", "30007"], &of_team),
+        (&["SIDTOID", &root], "ERR:"),
+        (&["IDTOSID", "UID", "0"], "ERR:"),
+    ] {
+        let said = node.run(&[&["entractl", "samba", "idmap"], question].concat())?;
+        check::that(said.stdout.starts_with(answer), || format!("{when}, {question:?}: {}", said.describe()))?;
+    }
+    Ok(())
 }
 
 /// The folder of the sockets belongs to somebody else, and so does what listens there: worse than a host can be.
