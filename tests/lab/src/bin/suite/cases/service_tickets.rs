@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use entra_lab::accounts::{ALICE, PEOPLE};
-use entra_lab::cloud::{self, Certificate, SHARE_HOST, TENANT};
-use entra_lab::{Lab, Node, Options, product};
+use entra_lab::cloud::{self, SHARE_HOST, TENANT};
+use entra_lab::{Node, product};
 
 use super::sessions;
 use crate::Case;
@@ -23,13 +23,8 @@ const WAIT: &str = "for i in $(seq 300); do klist | grep -q $SERVICE && break; s
 
 fn behind_the_login(world: &World) -> Verdict {
     let node = world.freshly_joined()?;
-    let lab = Lab::up(&Options { name: world.lab.name().to_owned(), nodes: vec!["dc".into(), "cloud".into()] })?;
-    let cloud = lab.node("cloud")?;
-    cloud::introduce(&node, &cloud)?;
+    let cloud = world.cloud()?;
     let verdict = on(&node, &cloud);
-    if !cloud.is_running("cloud-proxy")? {
-        cloud::start_proxy(&cloud, TENANT, Certificate::Good)?;
-    }
     cloud::change_directory(&world.dc()?, "remove")?;
     verdict
 }
