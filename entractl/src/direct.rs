@@ -242,7 +242,9 @@ pub(crate) fn explain(verb: &str, error: &Error) -> Failure {
         Error::StoreCorrupt(_) => (Exit::No, "restore /var/lib/entra/idmap.db from a backup: ids depend on it"),
         Error::Ambiguous(_) => (Exit::No, "name the domain too: DOMAIN\\NAME"),
         Error::Config(_) => (Exit::No, "`entractl config check`"),
-        Error::Protocol(_) | Error::Busy(_) | Error::Io(_) => (Exit::No, "`entractl check` looks at every part"),
+        Error::Protocol(_) | Error::Busy(_) | Error::Interrupted(_) | Error::Io(_) => {
+            (Exit::No, "`entractl check` looks at every part")
+        }
     };
     Failure::new(exit, verb, error.to_string()).remedy(remedy)
 }

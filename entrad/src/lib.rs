@@ -7,6 +7,8 @@ pub mod account;
 pub mod broker;
 pub mod helper;
 pub mod journal;
+#[allow(unsafe_code)] // FFI edge: add_key, keyctl
+pub mod keyring;
 pub mod notify;
 #[allow(unsafe_code)] // FFI edge: flock
 pub mod places;

@@ -143,6 +143,7 @@ fn broker_settings(
             config: absolute(&arguments.config)?,
             passwd: entra_wire::local::passwd().to_owned(),
             group: entra_wire::local::group().to_owned(),
+            keeps_passwords: config.domains.iter().any(|domain| domain.offline_keep_password),
         },
         program: absolute(&arguments.helper)?,
         keytab: absolute(&arguments.keytab)?,

@@ -93,6 +93,12 @@ pub fn become_user(uid: u32, gid: u32) -> Result<()> {
         let own = unsafe { libc::getuid() };
         return if own == uid { Ok(()) } else { Err(Error::from_raw_os_error(libc::EPERM)) };
     }
+    // What is kept for others in the broker's keyring is not this person's to have.
+    match crate::keyring::own_session() {
+        Err(error) if !matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => return Err(error),
+        // Without the kernel's keys nothing is kept.
+        _ => {}
+    }
     set_identity(uid, gid, &[])?;
     if uid != 0 {
         set_capabilities(&[])?;

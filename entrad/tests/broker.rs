@@ -36,6 +36,7 @@ use support::{REALM, TestKdc};
 const WORKER: u32 = 61_184;
 const PERSON: u32 = 1_999_000_001;
 const PASSWORD: &str = "Right-Password-1";
+const TURN: Duration = Duration::from_secs(5);
 
 /// A scene: its name, what runs as the worker, and what is checked outside of it.
 type Scene = (&'static str, fn(&Stage));
@@ -56,7 +57,7 @@ const SCENES: [Scene; 16] = [
     (tickets::FETCHED, tickets::fetch),
     ("two helpers at most compute, and hold up nobody else", heavy_helpers),
     ("a flood of logins leaves a place for the machine's ticket", place_of_the_machine),
-    ("a helper of another version is told apart", another_version),
+    ("a helper that was killed or is of another version is told apart", another_version),
 ];
 
 fn main() -> ExitCode {
@@ -143,6 +144,7 @@ impl Stage {
                 config: self.path("entra.toml"),
                 passwd: "/etc/passwd".into(),
                 group: "/etc/group".into(),
+                keeps_passwords: true,
             },
             program: env!("CARGO_BIN_EXE_krb5-helper").into(),
             keytab: self.path("keytab"),
@@ -366,9 +368,9 @@ fn verifier(stage: &Stage) {
         let second = second.unwrap();
         let verifier = channel.make_verifier(first).await.unwrap();
         assert!(entra_core::auth::verifier::is_current(&verifier), "{verifier}");
-        assert!(channel.check_verifier(&verifier, second).await.unwrap());
-        assert!(!channel.check_verifier(&verifier, pipe_with("another")).await.unwrap());
-        let error = channel.check_verifier("$argon2i$", pipe_with(PASSWORD)).await.unwrap_err();
+        assert!(channel.check_verifier(&verifier, second, TURN).await.unwrap());
+        assert!(!channel.check_verifier(&verifier, pipe_with("another"), TURN).await.unwrap());
+        let error = channel.check_verifier("$argon2i$", pipe_with(PASSWORD), TURN).await.unwrap_err();
         assert!(matches!(error, Error::Config(_)), "{error}");
     });
 }
@@ -456,9 +458,14 @@ fn place_of_the_machine(stage: &Stage) {
 }
 
 fn another_version(stage: &Stage) {
-    let settings = Settings { program: stage.script("printf 'EJ\\377\\377something else'"), ..stage.settings() };
+    let killed = stage.path("private/killed");
+    let script = format!("[ -e {} ] && kill -KILL $$; printf 'EJ\\377\\377something else'", killed.display());
+    let settings = Settings { program: stage.script(&script), ..stage.settings() };
     Stage::play(settings, async |channel| {
         let error = log_in(&channel, stage.login(), PASSWORD).await.unwrap_err();
-        assert!(matches!(&error, Error::Io(why) if why.contains("restart entrad")), "{error}");
+        assert!(matches!(&error, Error::Interrupted(why) if why.contains("restart entrad")), "{error}");
+        fs::write(&killed, "").unwrap();
+        let error = log_in(&channel, stage.login(), PASSWORD).await.unwrap_err();
+        assert!(matches!(&error, Error::Interrupted(why) if why.contains("without an answer")), "{error}");
     });
 }

@@ -55,7 +55,13 @@ fn play(folder: &Path) {
     fs::write(&config, "[domains.\"test.example\"]\n").unwrap();
     let realms = vec![Realm { name: REALM.into(), keytab_max_age: MAX_AGE }];
     let settings = Settings {
-        policy: Policy { realms, config, passwd: "/etc/passwd".into(), group: "/etc/group".into() },
+        policy: Policy {
+            realms,
+            config,
+            passwd: "/etc/passwd".into(),
+            group: "/etc/group".into(),
+            keeps_passwords: false,
+        },
         program,
         keytab: folder.join("keytab"),
         machine_ccache: folder.join("machine.ccache"),
@@ -185,7 +191,10 @@ fn outside_the_list() -> Vec<(&'static str, Request)> {
             },
         ),
         ("a verifier of nothing", Request::MakeVerifier { timeout: SOON }),
-        ("a verifier compared with nothing", Request::CheckVerifier { verifier: "$argon2id$x".into(), timeout: SOON }),
+        (
+            "a verifier compared with nothing",
+            Request::CheckVerifier { verifier: "$argon2id$x".into(), turn: SOON, timeout: SOON },
+        ),
     ];
     let ccaches = [
         ("root's", target(0, 0, "FILE:/tmp/krb5cc_0")),

@@ -4,8 +4,8 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use entra_wire::client::{self, CallError, Trust};
-use entra_wire::pam::{Code, Context, Outcome};
+use entra_wire::client::{self, CallError, Patience, Trust};
+use entra_wire::pam::{Code, Context, Outcome, flags};
 use entra_wire::paths;
 use entra_wire::protocol::{Op, Status};
 use pam::items::{Item, RHost, Service, Tty};
@@ -13,12 +13,15 @@ use pam::module::PamHandle;
 
 use crate::authtok;
 
+/// Longest silence of the daemon: it sends a sign of life every two seconds while it works at a request. A daemon that hangs
+/// holds up nobody for longer than that.
+const SILENCE: Duration = Duration::from_secs(6);
 /// Longest wait for an authentication. The daemon gives the KDC and what comes before and after it 23 s, and 25 s more
 /// where it is the turn of others first: a crowd at once. `LOGIN_TIMEOUT` of login(1) (60 s) and sshd's LoginGraceTime
 /// (120 s) lie above.
 const AUTHENTICATION: Duration = Duration::from_secs(50);
 /// Longest wait for a password to be changed: the change, and then a login with the new one.
-const CHANGE: Duration = Duration::from_secs(60);
+const CHANGE: Duration = Duration::from_secs(70);
 /// Longest wait for the account check: the user, the groups and the groups of the rules are asked for anew, each within
 /// the daemon's own deadline, before what is cached counts.
 const ACCOUNT: Duration = Duration::from_secs(15);
@@ -40,6 +43,7 @@ pub(crate) fn ask(pamh: &PamHandle, op: Op, user: &str, flags: u32, passwords: &
         detail(pamh.get_item::<RHost>().ok().flatten()),
         detail(pamh.get_item::<Tty>().ok().flatten()),
     );
+    let flags = flags | flags::SIGNS;
     let frame = Context { user, service: &service, rhost: &rhost, tty: &tty, flags }.encode(op);
     let timeout = match op {
         Op::Change => CHANGE,
@@ -77,7 +81,8 @@ pub(crate) fn cut(mut text: String, limit: usize) -> String {
 fn exchange(frame: &[u8], passwords: &[OwnedFd], timeout: Duration) -> Result<Outcome, CallError> {
     let fds: Vec<BorrowedFd<'_>> = passwords.iter().map(AsFd::as_fd).collect();
     let mut reply = Vec::new();
-    client::call(paths::PAM_SOCKET.as_ref(), Trust::Root, frame, &fds, MAX_ANSWER, timeout, &mut reply)?;
+    let patience = Patience { whole: timeout, silence: SILENCE };
+    client::call_patiently(paths::PAM_SOCKET.as_ref(), Trust::Root, frame, &fds, MAX_ANSWER, patience, &mut reply)?;
     let (status, mut payload) = client::open_reply(&reply)?;
     match status {
         Status::Ok => Ok(Outcome::decode(&mut payload)?),

@@ -24,6 +24,9 @@ pub enum Error {
     /// A bound was reached: asking later may help.
     #[error("too many requests at once: {0}")]
     Busy(String),
+    /// Something on this host was ended, or is being replaced, before it answered: asking again helps.
+    #[error("{0}")]
+    Interrupted(String),
     /// The operating system refused something.
     #[error("{0}")]
     Io(String),

@@ -200,13 +200,38 @@ async fn many_attempts_at_once_are_counted_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_crowd_gets_in_one_after_the_other() {
+    let scene = Scene::new("");
+    scene.log_in_online(RIGHT).await;
+    scene.host.directory.cut();
+    scene.kdc.slow.store(true, Ordering::SeqCst);
+    // One account, so one at a time: twenty take six seconds.
+    let outcomes = join_all((0..20).map(|_| scene.try_password(RIGHT))).await;
+    assert!(outcomes.iter().all(|outcome| outcome.reason == "offline"), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn whose_turn_does_not_come_is_told_so_and_has_lost_no_attempt() {
+    let scene = Scene::new("");
+    scene.log_in_online(RIGHT).await;
+    scene.host.directory.cut();
+    scene.kdc.slow.store(true, Ordering::SeqCst);
+    scene.kdc.hands.close();
+    for _ in 0..20 {
+        scene.refused("guess", Code::Unavailable, "busy").await;
+    }
+    scene.kdc.slow.store(false, Ordering::SeqCst);
+    assert_eq!(scene.try_password(RIGHT).await.reason, "offline");
+}
+
+#[tokio::test]
 async fn a_helper_that_fails_counts_no_wrong_password() {
     let scene = Scene::new("");
     scene.log_in_online(RIGHT).await;
     scene.host.directory.cut();
     scene.kdc.broken.store(true, Ordering::SeqCst);
     for _ in 0..20 {
-        scene.refused(RIGHT, Code::Failed, "internal").await;
+        scene.refused(RIGHT, Code::Unavailable, "helper-ended").await;
     }
     scene.kdc.broken.store(false, Ordering::SeqCst);
     assert_eq!(scene.try_password(RIGHT).await.reason, "offline");
@@ -269,6 +294,133 @@ async fn many_logins_at_once_hash_the_password_once() {
     scene.host.pass(60);
     scene.log_in_online(RIGHT).await;
     assert_eq!(scene.kdc.made.load(Ordering::SeqCst), 1);
+}
+
+/// Where alice's ticket of an offline login will be.
+const CCACHE: &str = "KRB5CCNAME=FILE:/tmp/krb5cc_";
+
+impl Scene {
+    /// Alice, in by the password of her last online login, with it kept.
+    async fn in_offline() -> Self {
+        let scene = Self::new("offline_keep_password = true\n");
+        scene.log_in_online(RIGHT).await;
+        scene.host.directory.cut();
+        let outcome = scene.try_password(RIGHT).await;
+        assert_eq!(outcome.reason, "offline");
+        assert!(outcome.env.iter().any(|pair| pair.starts_with(CCACHE)), "{outcome:?}");
+        assert_eq!(scene.kept(), 1);
+        scene
+    }
+
+    fn kept(&self) -> usize {
+        self.kdc.kept.lock().unwrap().len()
+    }
+
+    fn tried(&self) -> usize {
+        self.kdc.tried.lock().unwrap().len()
+    }
+
+    /// Brings the domain back, and lets the daemon see it.
+    async fn back(&self) {
+        self.host.directory.mend();
+        self.lookup.user(entra_core::lookup::Query::name("alice"), entra_core::lookup::Freshness::Fresh).await.unwrap();
+    }
+}
+
+const SESSION: Context<'_> = Context { user: "alice", service: "login", rhost: "", tty: "tty1", flags: 0 };
+
+#[tokio::test]
+async fn the_ticket_of_an_offline_login_comes_with_the_domain() {
+    let scene = Scene::in_offline().await;
+    let opened = scene.login.open_session(&SESSION).await;
+    assert!(opened.env.iter().any(|pair| pair.starts_with(CCACHE)), "{opened:?}");
+    for _ in 0..3 {
+        scene.login.get_missing_tickets().await;
+    }
+    assert_eq!((scene.tried(), scene.kept()), (0, 1), "nobody is asked while the domain is away");
+    scene.back().await;
+    scene.login.get_missing_tickets().await;
+    assert_eq!((scene.tried(), scene.kept()), (1, 0));
+    scene.login.get_missing_tickets().await;
+    assert_eq!(scene.tried(), 1);
+    // It is the session's ticket from now on, and goes with it.
+    scene.login.close_session(&SESSION).await;
+    assert_eq!(scene.kdc.destroyed.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_kept_password_is_tried_once_whatever_the_kdc_says() {
+    for verdict in
+        [KdcVerdict::WrongPassword, KdcVerdict::Unreachable("cut off".into()), KdcVerdict::KdcNotVerified("x".into())]
+    {
+        let scene = Scene::in_offline().await;
+        scene.login.open_session(&SESSION).await;
+        scene.kdc.say(verdict.clone());
+        scene.back().await;
+        for _ in 0..3 {
+            scene.login.get_missing_tickets().await;
+        }
+        assert_eq!((scene.tried(), scene.kept()), (1, 0), "{verdict:?}");
+    }
+    // A KDC that was not reached has not seen it.
+    let scene = Scene::in_offline().await;
+    scene.login.open_session(&SESSION).await;
+    *scene.kdc.answer.lock().unwrap() = Err(entra_core::Error::Offline("no route".into()));
+    scene.back().await;
+    scene.login.get_missing_tickets().await;
+    assert_eq!(scene.kept(), 1);
+    scene.kdc.say(KdcVerdict::Success);
+    scene.login.get_missing_tickets().await;
+    assert_eq!(scene.kept(), 0);
+}
+
+#[tokio::test]
+async fn a_kept_password_goes_with_the_session_the_day_and_the_next_login() {
+    let scene = Scene::in_offline().await;
+    scene.login.open_session(&SESSION).await;
+    scene.login.open_session(&SESSION).await;
+    scene.login.close_session(&SESSION).await;
+    assert_eq!(scene.kept(), 1, "another session waits for it");
+    scene.login.close_session(&SESSION).await;
+    assert_eq!(scene.kept(), 0);
+
+    let scene = Scene::in_offline().await;
+    scene.host.pass(60);
+    scene.login.get_missing_tickets().await;
+    assert_eq!(scene.kept(), 1, "its session may still open");
+    scene.host.pass(60);
+    scene.login.get_missing_tickets().await;
+    assert_eq!(scene.kept(), 0, "nobody came");
+
+    let scene = Scene::in_offline().await;
+    assert_eq!(scene.kdc.kept.lock().unwrap().values().next(), Some(&Duration::from_secs(DAY)));
+    scene.login.open_session(&SESSION).await;
+    scene.host.pass(DAY);
+    scene.login.get_missing_tickets().await;
+    assert_eq!(scene.kept(), 0, "it is a day old");
+
+    let scene = Scene::in_offline().await;
+    scene.login.open_session(&SESSION).await;
+    scene.host.directory.mend();
+    assert_eq!(scene.try_password(RIGHT).await.reason, "");
+    assert_eq!((scene.kept(), scene.tried()), (0, 0), "the login has brought a ticket");
+}
+
+#[tokio::test]
+async fn no_password_is_kept_where_nobody_said_so() {
+    let scene = Scene::new("");
+    scene.log_in_online(RIGHT).await;
+    scene.host.directory.cut();
+    assert_eq!(scene.try_password(RIGHT).await.reason, "offline");
+    scene.refused("wrong", Code::WrongPassword, "wrong-password").await;
+    assert_eq!(scene.kept(), 0);
+    assert!(!scene.login.may_keep_passwords());
+    // Nor a wrong one where somebody did.
+    let scene = Scene::new("offline_keep_password = true\n");
+    scene.log_in_online(RIGHT).await;
+    scene.host.directory.cut();
+    scene.refused("wrong", Code::WrongPassword, "wrong-password").await;
+    assert_eq!(scene.kept(), 0);
 }
 
 /// Polls all of them to their end, together.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::codec::{CodecError, Reader};
-use crate::protocol::Status;
+use crate::protocol::{ALIVE, Status};
 use crate::socket::Stream;
 
 /// Why no answer came.
@@ -42,8 +42,16 @@ pub enum Trust {
     RootOr(u32),
 }
 
-/// Sends `frame` (length in front, as [`crate::codec::Writer::finish`] gives it) with `fds` beside its first byte, and
-/// reads the reply's body into `reply` (cleared first, at most `limit` bytes).
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// All of it.
+    pub whole: Duration,
+    /// The longest silence: connecting, sending, and the pauses between signs of life (`alive` in [`crate::protocol`]).
+    pub silence: Duration,
+}
+
+/// As [`call_patiently`], where no sign of life is sent: the daemon may be silent for the whole of `timeout`.
 ///
 /// # Errors
 /// [`CallError`]; `reply` holds nothing of use then.
@@ -56,7 +64,25 @@ pub fn call(
     timeout: Duration,
     reply: &mut Vec<u8>,
 ) -> Result<(), CallError> {
-    let deadline = Instant::now() + timeout;
+    call_patiently(socket, trust, frame, fds, limit, Patience { whole: timeout, silence: timeout }, reply)
+}
+
+/// Sends `frame` (length in front, as [`crate::codec::Writer::finish`] gives it) with `fds` beside its first byte, and
+/// reads the reply's body into `reply` (cleared first, at most `limit` bytes).
+///
+/// # Errors
+/// [`CallError`]; `reply` holds nothing of use then.
+pub fn call_patiently(
+    socket: &Path,
+    trust: Trust,
+    frame: &[u8],
+    fds: &[BorrowedFd<'_>],
+    limit: usize,
+    patience: Patience,
+    reply: &mut Vec<u8>,
+) -> Result<(), CallError> {
+    let whole = Instant::now() + patience.whole;
+    let mut deadline = whole.min(Instant::now() + patience.silence);
     let stream = Stream::connect(socket, deadline)?;
     match (stream.peer_uid()?, trust) {
         (0, _) => {}
@@ -65,10 +91,22 @@ pub fn call(
     }
     // A daemon that is too busy says so without reading the request: its words are there although sending failed.
     let sent = stream.send(frame, fds, deadline);
+    if let Err(error) = sent
+        && error != CallError::Broken
+    {
+        return Err(error);
+    }
     let mut length = [0; 4];
-    match sent {
-        Ok(()) | Err(CallError::Broken) => stream.receive(&mut length, deadline)?,
-        Err(error) => return Err(error),
+    loop {
+        stream.receive(&mut length, deadline)?;
+        if length != ALIVE {
+            break;
+        }
+        // It works at it: silence begins anew, the whole does not.
+        deadline = whole.min(Instant::now() + patience.silence);
+        if Instant::now() >= whole {
+            return Err(CallError::TimedOut);
+        }
     }
     let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
     if length < 4 || length > limit {

@@ -28,6 +28,8 @@ pub mod flags {
     pub const DISALLOW_NULL: u32 = 1 << 2;
     /// CHANGE: only if the password has expired (PAM_CHANGE_EXPIRED_AUTHTOK).
     pub const CHANGE_EXPIRED: u32 = 1 << 3;
+    /// Any: whoever asks understands signs of life ([`crate::protocol::ALIVE`]), and takes silence for a daemon that hangs.
+    pub const SIGNS: u32 = 1 << 4;
 }
 
 impl<'a> Context<'a> {

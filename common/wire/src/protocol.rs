@@ -8,6 +8,8 @@
 //! frame     = length:u32 body                  length = bytes of body, 4 ..= limit of the direction
 //! request   = magic:u16 version:u8 op:u8 payload
 //! reply     = magic:u16 version:u8 status:u8 payload      payload only where status = OK
+//! alive     = 0:u32                            before a reply's frame, any number of times, on pam.sock where the
+//!                                              context asks for it (flags): the request is being worked at
 //!
 //! string    = length:u16 byte*                 no NUL inside
 //! list<T>   = count:u32 T*
@@ -62,6 +64,8 @@
 pub const MAGIC: u16 = 0x4e45;
 /// Version of the grammar. A daemon answers another version with [`Status::BadRequest`].
 pub const VERSION: u8 = 1;
+/// The sign of life: a frame without a body.
+pub const ALIVE: [u8; 4] = [0; 4];
 /// Longest request body, in bytes.
 pub const MAX_REQUEST: usize = 64 * 1024;
 /// Longest reply body, in bytes: a group of 200,000 members with names of 60 bytes fits.

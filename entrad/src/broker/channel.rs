@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use entra_core::Error;
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, MachineTicket,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, Kept, MachineTicket,
     PasswordPipe, RenewRequest, RotateRequest, TicketTimes,
 };
 use tokio::io::Interest;
@@ -28,8 +28,10 @@ const MAX_REQUESTS: usize = 640;
 const MACHINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a verifier may take to be made, its turn included: nobody waits for it.
 const MAKE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a password may take to be compared with one, its turn included: somebody waits at a prompt.
+/// How long a password may take to be compared with one, once it is its turn: somebody waits at a prompt.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long it may take to keep or forget a password: somebody waits, and the kernel does not.
+const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the removal of a ccache may take: the end of a session waits for it.
 const DESTROY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much longer than the request's own time is waited: helper and broker keep that time themselves, and say why.
@@ -63,6 +65,29 @@ impl Channel {
             lost();
         });
         Ok(Self { inner, reader })
+    }
+
+    async fn authenticated(&self, request: Request, passwords: Vec<OwnedFd>) -> Result<AuthAnswer, Error> {
+        match self.call(&request, passwords).await? {
+            Reply::Authenticated { answer, note } => {
+                if let (Some(note), Request::Authenticate(request) | Request::TicketFromKept(request)) =
+                    (note, &request)
+                {
+                    log::warn!("login of {}: {note}", request.principal);
+                }
+                Ok(answer)
+            }
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    async fn kept(&self, request: Request, passwords: Vec<OwnedFd>) -> Result<(), Error> {
+        match self.call(&request, passwords).await? {
+            Reply::Kept => Ok(()),
+            Reply::Failed(failure) => Err(as_error(failure)),
+            _ => Err(mixed_up()),
+        }
     }
 
     async fn change(&self, request: Request, passwords: Vec<OwnedFd>) -> Result<ChangeVerdict, Error> {
@@ -107,17 +132,7 @@ impl Kdc for Channel {
     }
 
     async fn authenticate(&self, request: AuthRequest, password: PasswordPipe) -> Result<AuthAnswer, Error> {
-        let principal = request.principal.clone();
-        match self.call(&Request::Authenticate(request), vec![password.0]).await? {
-            Reply::Authenticated { answer, note } => {
-                if let Some(note) = note {
-                    log::warn!("login of {principal}: {note}");
-                }
-                Ok(answer)
-            }
-            Reply::Failed(failure) => Err(as_error(failure)),
-            _ => Err(mixed_up()),
-        }
+        self.authenticated(Request::Authenticate(request), vec![password.0]).await
     }
 
     async fn renew(&self, request: RenewRequest) -> Result<TicketTimes, Error> {
@@ -134,6 +149,18 @@ impl Kdc for Channel {
             Reply::Failed(failure) => Err(as_error(failure)),
             _ => Err(mixed_up()),
         }
+    }
+
+    async fn keep_password(&self, kept: Kept, life: Duration, password: PasswordPipe) -> Result<(), Error> {
+        self.kept(Request::KeepPassword { kept, life, timeout: KEPT_TIMEOUT }, vec![password.0]).await
+    }
+
+    async fn ticket_from_kept(&self, request: AuthRequest) -> Result<AuthAnswer, Error> {
+        self.authenticated(Request::TicketFromKept(request), Vec::new()).await
+    }
+
+    async fn forget_password(&self, kept: Kept) -> Result<(), Error> {
+        self.kept(Request::ForgetPassword { kept, timeout: KEPT_TIMEOUT }, Vec::new()).await
     }
 
     async fn destroy_ccache(&self, ccache: CcacheTarget) -> Result<(), Error> {
@@ -179,8 +206,8 @@ impl Kdc for Channel {
         }
     }
 
-    async fn check_verifier(&self, verifier: &str, password: PasswordPipe) -> Result<bool, Error> {
-        let request = Request::CheckVerifier { verifier: verifier.to_owned(), timeout: CHECK_TIMEOUT };
+    async fn check_verifier(&self, verifier: &str, password: PasswordPipe, turn: Duration) -> Result<bool, Error> {
+        let request = Request::CheckVerifier { verifier: verifier.to_owned(), turn, timeout: CHECK_TIMEOUT };
         match self.call(&request, vec![password.0]).await? {
             Reply::Matches(matches) => Ok(matches),
             Reply::Failed(failure) => Err(as_error(failure)),
@@ -258,6 +285,7 @@ fn as_error(failure: Failure) -> Error {
         Failure::Busy => busy(),
         Failure::Refused(why) => Error::Config(format!("the broker refuses the request: {why}")),
         Failure::Internal(why) => Error::Io(why),
+        Failure::Ended(why) => Error::Interrupted(why),
     }
 }
 

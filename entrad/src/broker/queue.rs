@@ -10,6 +10,9 @@ use crate::helper::Request;
 const MAX_HEAVY: usize = 2;
 /// Most helpers at once that get service tickets: nobody waits for them, and each waits long where a KDC is away.
 const MAX_FETCHES: usize = 2;
+/// Helpers at once that change passwords before it is their turn: a change has a share of its own beside a crowd of
+/// logins, and a crowd of changes leaves the rest to them.
+const FIRST_CHANGES: usize = 2;
 /// Beside all others: helpers at once that get the machine's ticket, and requests that wait for one. Without that ticket
 /// there is no lookup, so no flood of logins may hold it up.
 const FOR_MACHINE: (usize, usize) = (1, 16);
@@ -29,6 +32,8 @@ pub(super) enum Weight {
     Machine,
     /// It waits for the network.
     Light,
+    /// It changes a password, and waits for the network.
+    Change,
     /// It runs Argon2id.
     Heavy,
     /// It waits for the network, and nobody waits for it: a service ticket.
@@ -44,6 +49,7 @@ impl Weight {
             Request::CheckVerifier { .. } => Self::Heavy,
             Request::MakeVerifier { .. } => Self::Later,
             Request::Fetch(_) => Self::Fetch,
+            Request::ChangePassword { .. } => Self::Change,
             _ => Self::Light,
         }
     }
@@ -66,6 +72,8 @@ impl Queue {
         let kind = |weight| match weight {
             Weight::Machine => (0, FOR_MACHINE.1),
             Weight::Light | Weight::Heavy => (1, self.most),
+            // No crowd of them keeps a change of a password out.
+            Weight::Change => (4, self.most),
             // No crowd's verifiers keep its logins out, nor do its service tickets.
             Weight::Later => (2, self.most),
             Weight::Fetch => (3, self.most),
@@ -79,25 +87,29 @@ impl Queue {
     }
 
     /// The first request that may run beside `running` and `dying` helpers, where `most` may run at once: what runs
-    /// Argon2id waits for its turn and lets the others by, the end of a session goes first, what nobody waits for lets
-    /// everybody by, and the machine's ticket has a helper more.
+    /// Argon2id waits for its turn and lets the others by, the end of a session goes first and a few changes of passwords
+    /// next, what nobody waits for lets everybody by, and the machine's ticket has a helper more.
     pub(super) fn next(&mut self, running: &[Weight], dying: usize, most: usize) -> Option<Waiting> {
         let all = running.len() + dying;
         let heavy = running.iter().filter(|one| matches!(one, Weight::Heavy | Weight::Later)).count();
         let fetches = running.iter().filter(|one| **one == Weight::Fetch).count();
         let may_run = |one: &Waiting| match Weight::of(&one.request) {
             Weight::Machine => all < most + FOR_MACHINE.0,
-            Weight::Light => all < most,
+            Weight::Light | Weight::Change => all < most,
             Weight::Heavy | Weight::Later => all < most && heavy < MAX_HEAVY,
             Weight::Fetch => all < most && fetches < MAX_FETCHES,
         };
         let is_later = |one: &Waiting| matches!(Weight::of(&one.request), Weight::Later | Weight::Fetch);
         // What a session leaves behind goes first: it takes milliseconds, and would be left for good.
-        let is_end = |one: &Waiting| matches!(one.request, Request::DestroyCcache { .. });
+        let is_end =
+            |one: &Waiting| matches!(one.request, Request::DestroyCcache { .. } | Request::ForgetPassword { .. });
         let end = self.waiting.iter().position(|one| is_end(one) && may_run(one));
+        let changes = running.iter().filter(|one| **one == Weight::Change).count();
+        let is_change = |one: &Waiting| changes < FIRST_CHANGES && Weight::of(&one.request) == Weight::Change;
+        let change = || self.waiting.iter().position(|one| is_change(one) && may_run(one));
         let now = || self.waiting.iter().position(|one| !is_later(one) && may_run(one));
         let later = || if self.waiting.iter().all(is_later) { self.waiting.iter().position(may_run) } else { None };
-        let at = end.or_else(now).or_else(later)?;
+        let at = end.or_else(change).or_else(now).or_else(later)?;
         self.waiting.remove(at)
     }
 
@@ -135,7 +147,35 @@ mod tests {
     }
 
     fn heavy() -> Waiting {
-        waiting(Request::CheckVerifier { verifier: String::new(), timeout: SECOND })
+        waiting(Request::CheckVerifier { verifier: String::new(), turn: SECOND, timeout: SECOND })
+    }
+
+    fn login() -> Waiting {
+        let kdc = "192.0.2.10:88".parse().unwrap();
+        waiting(Request::Authenticate(entra_core::auth::AuthRequest {
+            realm: String::new(),
+            kdc,
+            other_kdcs: Vec::new(),
+            principal: String::new(),
+            expected_sid: "S-1-5-21-1-2-3-4".parse().unwrap(),
+            ccache: None,
+            require_fast: false,
+            timeout: SECOND,
+        }))
+    }
+
+    fn change() -> Waiting {
+        let kdc = "192.0.2.10:88".parse().unwrap();
+        let (realm, principal) = (String::new(), String::new());
+        let request = entra_core::auth::ChangeRequest {
+            realm,
+            kdc,
+            kpasswd: kdc,
+            principal,
+            require_fast: false,
+            timeout: SECOND,
+        };
+        waiting(Request::ChangePassword { request, change: true })
     }
 
     fn later() -> Waiting {
@@ -199,6 +239,22 @@ mod tests {
         assert_eq!(next(&mut queue, &[Weight::Fetch; MAX_FETCHES], 0), Some(Weight::Later), "they hang; others go on");
         assert_eq!(next(&mut queue, &[Weight::Later; 1], 0), Some(Weight::Fetch));
         assert_eq!(next(&mut queue, &[Weight::Fetch; MAX_FETCHES], 0), None);
+    }
+
+    #[test]
+    fn a_change_of_a_password_has_its_share_beside_a_crowd_of_logins() {
+        let mut queue = Queue::new(8);
+        for _ in 0..8 {
+            assert!(queue.push(login()));
+        }
+        assert!(!queue.push(login()));
+        for _ in 0..3 {
+            assert!(queue.push(change()), "a crowd of logins leaves it no room");
+        }
+        assert_eq!(next(&mut queue, &[Weight::Light; 3], 0), Some(Weight::Change));
+        assert_eq!(next(&mut queue, &[Weight::Light, Weight::Light, Weight::Change], 0), Some(Weight::Change));
+        // A third one is one of the crowd.
+        assert_eq!(next(&mut queue, &[Weight::Change; FIRST_CHANGES], 0), Some(Weight::Light));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::broker::seqpacket::{self, Interest, MAX_MESSAGE};
 use crate::broker::{Policy, frame};
 use crate::helper::version::{self, Wrong};
 use crate::helper::{Failure, Job, Reply, Request};
+use crate::keyring;
 
 /// Most answers that wait for the worker to take them; beyond that nothing more is read from it.
 const MAX_ANSWERS: usize = 512;
@@ -53,7 +54,9 @@ pub fn serve(socket: OwnedFd, settings: Settings) -> Result<()> {
     let queue = Queue::new(settings.queue);
     let (running, dying, answers) = (Vec::new(), Vec::new(), VecDeque::new());
     let refusals = Refusals::default();
-    let mut broker = Broker { socket, settings, running, dying, queue, answers, refusals };
+    // Before any helper: in a keyring that others have too nothing is kept.
+    let keyring = keyring::own_session().map_err(|error| error.to_string());
+    let mut broker = Broker { socket, settings, running, dying, queue, answers, refusals, keyring };
     let outcome = broker.run();
     // Not waited for: init inherits them when this process ends.
     broker.dying.extend(broker.running.drain(..).map(Helper::kill));
@@ -69,6 +72,8 @@ struct Broker {
     queue: Queue,
     answers: VecDeque<Vec<u8>>,
     refusals: Refusals,
+    /// Whether this process and its helpers have a session keyring of their own, else why not.
+    keyring: std::result::Result<(), String>,
 }
 
 impl Broker {
@@ -136,6 +141,10 @@ impl Broker {
             self.log_refusal(reason);
             return self.answer(id, &Reply::Failed(Failure::Refused(reason.into())));
         }
+        if let (Request::KeepPassword { .. }, Err(why)) = (&request, &self.keyring) {
+            let why = format!("the kernel's keys cannot be used here (keyctl): {why}");
+            return self.answer(id, &Reply::Failed(Failure::Internal(why)));
+        }
         let deadline = Instant::now() + request.whole() + GRACE;
         if !self.queue.push(Waiting { id, request, passwords, deadline }) {
             self.answer(id, &Reply::Failed(Failure::Busy));
@@ -156,7 +165,7 @@ impl Broker {
                 Err(error) => {
                     let program = self.settings.program.display();
                     log::error!("the helper {program} cannot be started: {error}");
-                    self.answer(id, &Reply::Failed(Failure::Internal(format!("{program}: {error}"))));
+                    self.answer(id, &Reply::Failed(Failure::Ended(format!("{program}: {error}"))));
                 }
             }
         }
@@ -209,7 +218,7 @@ impl Broker {
                     Wrong::Text => "the Kerberos helper ended without an answer".into(),
                 };
                 log::error!("{why}");
-                Reply::Failed(Failure::Internal(why))
+                Reply::Failed(Failure::Ended(why))
             });
             self.answer(id, &reply);
         }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use entra_core::auth::{AuthRequest, CcacheTarget, MOST_OTHERS};
+use entra_core::auth::{AuthRequest, CcacheTarget, Kept, MOST_OTHERS};
+use entra_core::types::Sid;
 use entra_wire::local;
 use entra_wire::ranges::Ranges;
 
@@ -12,6 +13,10 @@ use crate::helper::Request;
 
 /// Shortest and longest time that a request may ask for.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+/// Longest wait for the turns of others that a request may ask for.
+const LONGEST_TURN: Duration = Duration::from_secs(30);
+/// Longest life of a password that is kept.
+const LONGEST_LIFE: Duration = Duration::from_secs(86_400);
 /// Longest principal, in bytes: AD's longest UPN.
 const MAX_PRINCIPAL: usize = 1024;
 /// Longest ccache name, in bytes; a suffix is added while it is written.
@@ -32,6 +37,8 @@ pub struct Policy {
     pub passwd: PathBuf,
     /// Local groups, likewise.
     pub group: PathBuf,
+    /// Whether a domain's configuration lets passwords be kept (`offline_keep_password`).
+    pub keeps_passwords: bool,
 }
 
 /// What is let through for one domain.
@@ -91,7 +98,20 @@ impl Policy {
                 }
                 check_kdc(request.kpasswd)
             }
+            Request::KeepPassword { kept, life, .. } => {
+                if *life > LONGEST_LIFE {
+                    return Err("a password to be kept for longer than a day");
+                }
+                self.kept(kept)
+            }
+            Request::TicketFromKept(request) => {
+                let uid = request.ccache.as_ref().ok_or("a ticket without a ccache")?.uid;
+                self.kept(&Kept { uid, sid: request.expected_sid.clone() })?;
+                self.authenticate(request)
+            }
+            Request::ForgetPassword { kept, .. } => self.kept(kept),
             Request::MakeVerifier { .. } => Ok(()),
+            Request::CheckVerifier { turn, .. } if *turn > LONGEST_TURN => Err("a turn longer than 30 s"),
             Request::CheckVerifier { verifier, .. } => check_verifier(verifier),
         }
     }
@@ -104,22 +124,30 @@ impl Policy {
         }
         request.other_kdcs.iter().try_for_each(|kdc| check_kdc(*kdc))?;
         check_principal(&request.principal)?;
-        let sid = &request.expected_sid;
-        if !sid.is_of_a_domain() || !sid.domain().is_some_and(|domain| domain.is_of_a_domain()) {
-            return Err("a SID that is no account's");
-        }
+        check_sid(&request.expected_sid)?;
         request.ccache.as_ref().map_or(Ok(()), |target| self.ccache(target))
+    }
+
+    fn kept(&self, kept: &Kept) -> Result<(), &'static str> {
+        if !self.keeps_passwords {
+            return Err("a password to be kept, which the configuration does not allow");
+        }
+        check_sid(&kept.sid)?;
+        self.persons(&[kept.uid])
     }
 
     fn realm(&self, realm: &str) -> Result<&Realm, &'static str> {
         self.realms.iter().find(|known| known.name == realm).ok_or("a realm that is not configured")
     }
 
-    fn ccache(&self, target: &CcacheTarget) -> Result<(), &'static str> {
+    fn persons(&self, ids: &[u32]) -> Result<(), &'static str> {
         let ranges = Ranges::of_config(&self.config);
-        if [target.uid, target.gid].iter().any(|id| *id < FIRST_ID || !ranges.contains(*id)) {
-            return Err("an id outside the ranges of the configuration");
-        }
+        let foreign = ids.iter().any(|id| *id < FIRST_ID || !ranges.contains(*id));
+        if foreign { Err("an id outside the ranges of the configuration") } else { Ok(()) }
+    }
+
+    fn ccache(&self, target: &CcacheTarget) -> Result<(), &'static str> {
+        self.persons(&[target.uid, target.gid])?;
         if is_local(&self.passwd, target.uid) || is_local(&self.group, target.gid) {
             return Err("an id of a local account");
         }
@@ -135,6 +163,14 @@ impl Policy {
             "KCM" if residual == target.uid.to_string() => Ok(()),
             _ => Err("a ccache of another type, or of somebody else"),
         }
+    }
+}
+
+fn check_sid(sid: &Sid) -> Result<(), &'static str> {
+    if sid.is_of_a_domain() && sid.domain().is_some_and(|domain| domain.is_of_a_domain()) {
+        Ok(())
+    } else {
+        Err("a SID that is no account's")
     }
 }
 
@@ -218,7 +254,7 @@ mod tests {
         });
         let realms = vec![Realm { name: "AADDS.CONTOSO.COM".into(), keytab_max_age: Duration::from_secs(86_400) }];
         let [config, passwd, group] = ["entra.toml", "passwd", "group"].map(|name| folder.join(name));
-        Policy { realms, config, passwd, group }
+        Policy { realms, config, passwd, group, keeps_passwords: true }
     }
 
     fn login() -> AuthRequest {
@@ -372,6 +408,25 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_kept_where_that_is_allowed_for_a_person_and_a_day() {
+        let sid = || "S-1-5-21-1-2-3-1103".parse().unwrap();
+        let timeout = Duration::from_secs(5);
+        let keep = |uid, life| Request::KeepPassword { kept: Kept { uid, sid: sid() }, life, timeout };
+        assert_eq!(policy().check(&keep(GOOD_ID, LONGEST_LIFE), 1), Ok(()));
+        assert!(policy().check(&keep(GOOD_ID, LONGEST_LIFE), 0).is_err());
+        assert!(policy().check(&keep(GOOD_ID, LONGEST_LIFE + timeout), 1).is_err());
+        assert!(policy().check(&keep(0, timeout), 1).is_err());
+        assert_eq!(policy().check(&Request::TicketFromKept(login()), 0), Ok(()));
+        assert!(policy().check(&Request::TicketFromKept(AuthRequest { ccache: None, ..login() }), 0).is_err());
+        let forget = Request::ForgetPassword { kept: Kept { uid: GOOD_ID, sid: sid() }, timeout };
+        assert_eq!(policy().check(&forget, 0), Ok(()));
+        let without = Policy { keeps_passwords: false, ..policy() };
+        for (request, passwords) in [(keep(GOOD_ID, timeout), 1), (Request::TicketFromKept(login()), 0), (forget, 0)] {
+            assert!(without.check(&request, passwords).is_err(), "{request:?}");
+        }
+    }
+
+    #[test]
     fn a_new_machine_password_goes_to_the_domain_that_is_configured() {
         let request = RotateRequest {
             realm: "AADDS.CONTOSO.COM".into(),
@@ -422,13 +477,16 @@ mod tests {
     #[test]
     fn a_verifier_is_a_short_plain_text_of_its_kind() {
         let check = |verifier: &str| {
-            let request = Request::CheckVerifier { verifier: verifier.into(), timeout: Duration::from_secs(5) };
-            policy().check(&request, 1)
+            let (turn, timeout) = (LONGEST_TURN, Duration::from_secs(5));
+            policy().check(&Request::CheckVerifier { verifier: verifier.into(), turn, timeout }, 1)
         };
         assert_eq!(check("$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHQ$aGFzaA"), Ok(()));
         let long = format!("$argon2id${}", "x".repeat(MAX_VERIFIER));
         for wrong in ["", "$argon2i$v=19$m=1,t=1,p=1$x$y", "$argon2id$ $", "$argon2id$\0", &long] {
             assert!(check(wrong).is_err(), "{wrong:?}");
         }
+        let (verifier, timeout) = ("$argon2id$x".to_owned(), Duration::from_secs(5));
+        let patient = Request::CheckVerifier { verifier, turn: LONGEST_TURN + timeout, timeout };
+        assert!(policy().check(&patient, 1).is_err());
     }
 }

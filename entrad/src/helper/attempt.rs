@@ -57,6 +57,8 @@ pub(super) struct Attempt<'c> {
     pub(super) armor: Option<OpenedArmor>,
     /// Those that are left to be asked.
     kdcs: Cell<Kdcs<'c>>,
+    /// Why the machine's ticket was of no use to the KDC, where that was so.
+    pub(super) without_armor: Cell<Option<String>>,
 }
 
 impl<'c> Attempt<'c> {
@@ -67,7 +69,7 @@ impl<'c> Attempt<'c> {
         password: Password,
         armor: Option<OpenedArmor>,
     ) -> Self {
-        Self { context, target, client, password, armor, kdcs: Cell::new(target.kdcs) }
+        Self { context, target, client, password, armor, kdcs: Cell::new(target.kdcs), without_armor: Cell::default() }
     }
 
     /// The KDC that was asked last.
@@ -86,6 +88,7 @@ impl<'c> Attempt<'c> {
             // The machine's ticket is of no use to this KDC (its own key was changed, the account made anew): nothing
             // was judged, and a login needs no armor.
             Err(error) if armored.is_some() && !required && is_about_armor(&error) => {
+                self.without_armor.set(Some(error.message));
                 self.run_with(service, ccache, None)
             }
             outcome => outcome,

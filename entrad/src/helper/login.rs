@@ -5,17 +5,26 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use entra_core::auth::{AuthAnswer, AuthRequest, KdcVerdict};
-use entra_krb5::{Ccache, Context, Credentials, Error, Keytab, Kind, Principal, Profile, Verified, verify};
+use entra_krb5::{Ccache, Context, Credentials, Error, Keytab, Kind, Password, Principal, Profile, Verified, verify};
 
 use super::attempt::{Attempt, CHANGE_SERVICE, Kdcs, OpenedArmor, PATIENCE, Target};
 use super::{Failure, Job, machine_failure, password, ticket};
 
 /// An answer, and what went wrong beside it.
-type Answer = (AuthAnswer, Option<String>);
+pub(super) type Answer = (AuthAnswer, Option<String>);
 
 /// Runs the attempt. With any verdict but `Success` nothing is written.
 pub(crate) fn authenticate(job: &Job, request: &AuthRequest, deadline: Instant) -> Result<Answer, Failure> {
-    let password = password::read(deadline)?;
+    authenticate_with(job, request, password::read(deadline)?, deadline)
+}
+
+/// As [`authenticate`], with a password that is here already.
+pub(super) fn authenticate_with(
+    job: &Job,
+    request: &AuthRequest,
+    password: Password,
+    deadline: Instant,
+) -> Result<Answer, Failure> {
     let profile =
         Profile::new(&request.realm, &[request.kdc]).ok_or_else(|| Failure::Refused("a realm that is none".into()))?;
     let context = Context::new(&profile).map_err(machine_failure)?;
@@ -35,7 +44,9 @@ pub(crate) fn authenticate(job: &Job, request: &AuthRequest, deadline: Instant) 
     let tgt = match attempt.run(None, &ccache) {
         Ok(tgt) => tgt,
         Err(error) if error.kind == Kind::KeyExpired => return Ok(verdict(expired(&attempt))),
-        Err(error) => return Ok(verdict(verdict_of(error))),
+        Err(error) => {
+            return Ok((verdict(verdict_of(error)).0, attempt.without_armor.take().map(|why| unproven(&why))));
+        }
     };
     // The password has done its work: no copy of it is left when this process becomes the person.
     let kdc = attempt.kdc();
@@ -100,6 +111,15 @@ impl Machine<'_> {
 
 fn verdict(verdict: KdcVerdict) -> Answer {
     (AuthAnswer { verdict, ccache: None, times: None }, None)
+}
+
+/// What is to be thought of a refusal by a KDC that could not use the machine's ticket: the person is told what it said,
+/// and whoever reads the log that nothing proves it.
+fn unproven(why: &str) -> String {
+    format!(
+        "the KDC refuses, and does not know this host's own ticket ({why}): nothing proves what it says of the password, \
+         and it may be false; `entractl testjoin` tells whether this host's key is still the domain's"
+    )
 }
 
 /// "Expired" says nothing about the password: some KDCs look at the account's state first, and anybody can say it in the

@@ -7,6 +7,7 @@
 mod attempt;
 mod change;
 mod fetch;
+mod kept;
 mod login;
 mod machine;
 #[allow(unsafe_code)] // FFI edge: a descriptor by its number, poll
@@ -56,6 +57,11 @@ fn run(job: &Job) -> Reply {
         Request::Fetch(request) => fetch::run(request).map(Reply::Fetched),
         Request::DestroyCcache { ccache, .. } => ticket::destroy(ccache).map(|()| Reply::Destroyed),
         Request::RotateKeytab(request) => rotate::run(job, request, deadline).map(Reply::Rotated),
+        Request::KeepPassword { kept, life, .. } => kept::keep(kept, *life, deadline).map(|()| Reply::Kept),
+        Request::TicketFromKept(request) => {
+            kept::ticket(job, request, deadline).map(|(answer, note)| Reply::Authenticated { answer, note })
+        }
+        Request::ForgetPassword { kept, .. } => kept::forget(kept).map(|()| Reply::Kept),
         Request::MakeVerifier { .. } => verifier::make(job, deadline).map(Reply::Verifier),
         Request::CheckVerifier { verifier, .. } => verifier::check(job, verifier, deadline).map(Reply::Matches),
     };

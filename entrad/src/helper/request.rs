@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, MachineTicket, RenewRequest,
-    RotateRequest, TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kept, MachineTicket,
+    RenewRequest, RotateRequest, TicketTimes,
 };
 use serde::{Deserialize, Serialize};
 
 /// How long a login, or a ticket behind it, waits for a free helper: two hundred at once on two busy processors take fifteen seconds. With what
 /// comes before and after it stays below the module's own wait.
 const TURN: Duration = Duration::from_secs(25);
+/// How long a change of a password does: it has a share of the turns beside any crowd of logins.
+const TURN_OF_CHANGE: Duration = Duration::from_secs(5);
 
 /// The closed set of things that a helper does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,24 @@ pub enum Request {
     },
     /// Give the machine a new password where its keys are too old.
     RotateKeytab(RotateRequest),
+    /// Keep a password in the kernel, for one ticket once the domain is back.
+    KeepPassword {
+        /// Whose.
+        kept: Kept,
+        /// How long at most.
+        life: Duration,
+        /// How long all of it may take.
+        timeout: Duration,
+    },
+    /// As [`Request::Authenticate`], once, with the password that is kept of this account.
+    TicketFromKept(AuthRequest),
+    /// Forget it.
+    ForgetPassword {
+        /// Whose.
+        kept: Kept,
+        /// How long all of it may take.
+        timeout: Duration,
+    },
     /// Make an Argon2id verifier of a password.
     MakeVerifier {
         /// How long all of it may take.
@@ -58,7 +78,9 @@ pub enum Request {
     CheckVerifier {
         /// PHC string.
         verifier: String,
-        /// How long all of it may take.
+        /// How long it may wait for the turns of others.
+        turn: Duration,
+        /// How long the work may take.
         timeout: Duration,
     },
 }
@@ -67,7 +89,12 @@ impl Request {
     /// How long the requester waits: the work, and before it the turns of others. Those have a time of their own where a
     /// login waits for them, so that each login of a crowd has its KDC's whole time.
     pub fn whole(&self) -> Duration {
-        let turn = if matches!(self, Self::Authenticate(_) | Self::Fetch(_)) { TURN } else { Duration::ZERO };
+        let turn = match self {
+            Self::Authenticate(_) | Self::Fetch(_) => TURN,
+            Self::ChangePassword { .. } => TURN_OF_CHANGE,
+            Self::CheckVerifier { turn, .. } => *turn,
+            _ => Duration::ZERO,
+        };
         self.timeout() + turn
     }
 
@@ -76,12 +103,14 @@ impl Request {
         match self {
             Self::MachineTgt { timeout, .. }
             | Self::DestroyCcache { timeout, .. }
+            | Self::KeepPassword { timeout, .. }
+            | Self::ForgetPassword { timeout, .. }
             | Self::MakeVerifier { timeout }
             | Self::CheckVerifier { timeout, .. } => *timeout,
             Self::Renew(request) => request.timeout,
             Self::Fetch(request) => request.timeout,
             Self::RotateKeytab(request) => request.timeout,
-            Self::Authenticate(request) => request.timeout,
+            Self::Authenticate(request) | Self::TicketFromKept(request) => request.timeout,
             Self::ChangePassword { request, .. } => request.timeout,
         }
     }
@@ -91,12 +120,14 @@ impl Request {
         match self {
             Self::MachineTgt { timeout, .. }
             | Self::DestroyCcache { timeout, .. }
+            | Self::KeepPassword { timeout, .. }
+            | Self::ForgetPassword { timeout, .. }
             | Self::MakeVerifier { timeout }
             | Self::CheckVerifier { timeout, .. } => *timeout = left,
             Self::Renew(request) => request.timeout = left,
             Self::Fetch(request) => request.timeout = left,
             Self::RotateKeytab(request) => request.timeout = left,
-            Self::Authenticate(request) => request.timeout = left,
+            Self::Authenticate(request) | Self::TicketFromKept(request) => request.timeout = left,
             Self::ChangePassword { request, .. } => request.timeout = left,
         }
     }
@@ -108,8 +139,13 @@ impl Request {
             | Self::Renew(_)
             | Self::Fetch(_)
             | Self::RotateKeytab(_)
-            | Self::DestroyCcache { .. } => 0,
-            Self::Authenticate(_) | Self::MakeVerifier { .. } | Self::CheckVerifier { .. } => 1,
+            | Self::DestroyCcache { .. }
+            | Self::TicketFromKept(_)
+            | Self::ForgetPassword { .. } => 0,
+            Self::Authenticate(_)
+            | Self::KeepPassword { .. }
+            | Self::MakeVerifier { .. }
+            | Self::CheckVerifier { .. } => 1,
             Self::ChangePassword { change, .. } => 1 + usize::from(*change),
         }
     }
@@ -150,6 +186,8 @@ pub enum Reply {
     Rotated(Option<u32>),
     /// To [`Request::ChangePassword`].
     Change(ChangeVerdict),
+    /// To [`Request::KeepPassword`] and [`Request::ForgetPassword`].
+    Kept,
     /// To [`Request::MakeVerifier`]: a PHC string.
     Verifier(String),
     /// To [`Request::CheckVerifier`]: whether it is this password's.
@@ -171,4 +209,6 @@ pub enum Failure {
     Refused(String),
     /// The operating system, or the helper itself, failed.
     Internal(String),
+    /// The helper could not be started, was killed, or is another version's (an upgrade is under way): again later.
+    Ended(String),
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Number of what jobs and replies look like. Raise it with every change of them; a test holds what this one is.
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 /// "EJ" in front of it: what was written without a version is told apart too.
 const MAGIC: [u8; 2] = *b"EJ";
 
@@ -44,8 +44,8 @@ mod tests {
     use super::*;
     use crate::helper::{Failure, Job, Reply, Request};
     use entra_core::auth::{
-        AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, KdcVerdict, MachineTicket,
-        RenewRequest, RotateRequest, TicketTimes,
+        AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, KdcVerdict, Kept,
+        MachineTicket, RenewRequest, RotateRequest, TicketTimes,
     };
     use std::time::Duration;
 
@@ -78,20 +78,24 @@ mod tests {
             require_fast: true,
             timeout,
         };
+        let kept = Kept { uid: 1, sid: "S-1-5-21-1-2-3-4".parse().unwrap() };
         let rotation = RotateRequest { realm: realm.clone(), kdc, kpasswd: kdc, older_than: timeout, timeout };
         let change = ChangeRequest { realm: realm.clone(), kdc, kpasswd: kdc, principal, require_fast: true, timeout };
         let service = "cifs/h".into();
         let fetch = FetchRequest { realm: realm.clone(), kdc, ccache: ccache.clone(), service, timeout };
         let requests = [
             Request::MachineTgt { realm: realm.clone(), kdc, timeout },
-            Request::Authenticate(auth),
+            Request::Authenticate(auth.clone()),
+            Request::KeepPassword { kept: kept.clone(), life: timeout, timeout },
+            Request::TicketFromKept(auth),
+            Request::ForgetPassword { kept, timeout },
             Request::Renew(RenewRequest { realm, kdc, ccache: ccache.clone(), timeout }),
             Request::Fetch(fetch),
             Request::DestroyCcache { ccache, timeout },
             Request::ChangePassword { request: change, change: true },
             Request::RotateKeytab(rotation),
             Request::MakeVerifier { timeout },
-            Request::CheckVerifier { verifier: "v".into(), timeout },
+            Request::CheckVerifier { verifier: "v".into(), turn: timeout, timeout },
         ];
         let times = TicketTimes { ends: 1, renew_till: 2 };
         let verdict = KdcVerdict::Failed("w".into());
@@ -104,9 +108,10 @@ mod tests {
             Reply::Destroyed,
             Reply::Rotated(Some(7)),
             Reply::Change(ChangeVerdict::Failed("w".into())),
+            Reply::Kept,
             Reply::Verifier("v".into()),
             Reply::Matches(true),
-            Reply::Failed(Failure::Internal("w".into())),
+            Reply::Failed(Failure::Ended("w".into())),
         ];
         let job = |request| Job { request, keytab: "/k".into(), machine_ccache: "/m".into(), worker: (3, 4) };
         let jobs = requests.into_iter().map(|request| postcard::to_stdvec(&job(request)).unwrap());
@@ -122,7 +127,7 @@ mod tests {
             .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         assert_eq!(
             (VERSION, digest),
-            (5, 6_319_499_052_600_124_372),
+            (6, 9_039_213_791_085_983_148),
             "jobs or replies look different now: raise VERSION, and put both numbers here"
         );
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use entra_core::auth::{Login, PasswordPipe};
 use entra_wire::nss::status_frame;
-use entra_wire::pam::{Code, Context};
+use entra_wire::pam::{Code, Context, flags};
 use entra_wire::protocol::{Op, Status};
 
 use super::limits::Limit;
@@ -77,6 +77,10 @@ impl Service {
 impl serve::Service for Service {
     /// The old and the new password of a change.
     const DESCRIPTORS: usize = 2;
+
+    fn wants_signs(body: &[u8]) -> bool {
+        Context::decode(body).is_ok_and(|(_, context)| context.flags & flags::SIGNS != 0)
+    }
 
     async fn answer(&self, peer: Peer, body: Vec<u8>, mut descriptors: Vec<OwnedFd>) -> Vec<u8> {
         let Ok((op, context)) = Context::decode(&body) else { return status_frame(Status::BadRequest) };

@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdListener;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entra_core::Error;
 use entra_wire::nss::status_frame;
-use entra_wire::protocol::{MAX_REQUEST, Status};
+use entra_wire::protocol::{ALIVE, MAX_REQUEST, Status};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
@@ -19,6 +20,8 @@ use super::receive;
 /// How long a client may take to send its one request, and to take its reply. A silent client costs a place for this
 /// long, and nothing else.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
+/// Pause between two signs of life; the modules take three times as much for a daemon that hangs.
+const SIGN: Duration = Duration::from_secs(2);
 /// Pause after an accept that failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -33,6 +36,11 @@ pub(super) struct Peer {
 pub(super) trait Service: Send + Sync + 'static {
     /// Most descriptors that may come beside a request.
     const DESCRIPTORS: usize;
+
+    /// Whether whoever sent this request is to be told, while it is worked at, that it is.
+    fn wants_signs(_body: &[u8]) -> bool {
+        false
+    }
 
     /// The reply to a request's body (without the length in front), as a frame.
     fn answer(&self, peer: Peer, body: Vec<u8>, descriptors: Vec<OwnedFd>) -> impl Future<Output = Vec<u8>> + Send;
@@ -74,10 +82,29 @@ async fn converse<S: Service>(mut stream: UnixStream, service: &S) {
     let peer = Peer { uid: credentials.uid(), pid: credentials.pid() };
     let request = timeout(CLIENT_PATIENCE, receive::frame(&stream, MAX_REQUEST, S::DESCRIPTORS)).await;
     let reply = match request {
-        Ok(Ok((body, descriptors))) => service.answer(peer, body, descriptors).await,
+        Ok(Ok((body, descriptors))) => {
+            let signs = S::wants_signs(&body);
+            let answer = std::pin::pin!(service.answer(peer, body, descriptors));
+            if signs { with_signs(&stream, answer).await } else { answer.await }
+        }
         Ok(Err(receive::FrameError::Malformed)) => status_frame(Status::BadRequest),
         // Gone, or too slow: there is nobody to tell.
         Ok(Err(receive::FrameError::Closed)) | Err(_) => return,
     };
     let _ = timeout(CLIENT_PATIENCE, stream.write_all(&reply)).await;
+}
+
+/// Waits for an answer, and says every now and then that it is worked at; the first time at once.
+async fn with_signs(stream: &UnixStream, mut answer: Pin<&mut impl Future<Output = Vec<u8>>>) -> Vec<u8> {
+    let mut signs = tokio::time::interval(SIGN);
+    loop {
+        tokio::select! {
+            biased;
+            reply = &mut answer => return reply,
+            _ = signs.tick() => {
+                // The socket's buffer takes far more of them than one request lasts; a client that is gone needs none.
+                let _ = stream.try_write(&ALIVE);
+            }
+        }
+    }
 }

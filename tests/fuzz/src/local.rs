@@ -178,7 +178,8 @@ pub fn broker(data: &[u8]) {
         std::fs::write(&config, "[domains.\"aadds.contoso.com\"]\nid_range = \"300000-399999\"\n").unwrap();
         let (passwd, group) = ("/etc/passwd".into(), "/etc/group".into());
         let keytab_max_age = Duration::from_secs(86_400);
-        Policy { realms: vec![Realm { name: "AADDS.CONTOSO.COM".into(), keytab_max_age }], config, passwd, group }
+        let realms = vec![Realm { name: "AADDS.CONTOSO.COM".into(), keytab_max_age }];
+        Policy { realms, config, passwd, group, keeps_passwords: true }
     });
     let Some(request) = read_request(policy, data) else { return };
     let allowed = Ranges::parse("[domains.\"aadds.contoso.com\"]\nid_range = \"300000-399999\"\n");
@@ -217,7 +218,11 @@ pub fn requests() -> Vec<Vec<u8>> {
         helper::Request::Authenticate(login),
         helper::Request::DestroyCcache { ccache, timeout },
         helper::Request::MakeVerifier { timeout },
-        helper::Request::CheckVerifier { verifier: "$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$aGFzaA".into(), timeout },
+        helper::Request::CheckVerifier {
+            verifier: "$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$aGFzaA".into(),
+            turn: timeout,
+            timeout,
+        },
     ]
     .iter()
     .map(|request| [7_u64.to_le_bytes().to_vec(), postcard::to_allocvec(request).unwrap()].concat())

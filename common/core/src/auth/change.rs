@@ -231,5 +231,5 @@ fn broken(error: &Error) -> Refusal {
         return Refusal::Busy;
     }
     log::error!("password change: {error}");
-    Refusal::Internal
+    if matches!(error, Error::Interrupted(_)) { Refusal::HelperEnded } else { Refusal::Internal }
 }

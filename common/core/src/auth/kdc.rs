@@ -88,6 +88,15 @@ pub struct CcacheTarget {
 /// Most KDCs beside the first one in an [`AuthRequest`].
 pub const MOST_OTHERS: usize = 2;
 
+/// A password that is kept in the kernel: whose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The user's uid.
+    pub uid: u32,
+    /// The account that it opens.
+    pub sid: Sid,
+}
+
 /// One login attempt: one AS exchange that carries proof of the password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthRequest {
@@ -245,6 +254,25 @@ pub trait Kdc: Send + Sync {
         Err(unserved())
     }
 
+    /// Keeps a password in the kernel for at most `life`, in the place of one that is kept of the same account.
+    async fn keep_password(&self, kept: Kept, life: Duration, password: PasswordPipe) -> Result<(), Error> {
+        let (_, _, _) = (kept, life, password);
+        Err(unserved())
+    }
+
+    /// As [`Kdc::authenticate`], with the password that is kept of the account and the ccache's user; it is gone then.
+    /// [`Error::Offline`] and [`Error::Busy`]: it was not touched.
+    async fn ticket_from_kept(&self, request: AuthRequest) -> Result<AuthAnswer, Error> {
+        let _ = request;
+        Err(unserved())
+    }
+
+    /// Forgets a password; one that is not kept is forgotten already.
+    async fn forget_password(&self, kept: Kept) -> Result<(), Error> {
+        let _ = kept;
+        Err(unserved())
+    }
+
     /// Removes a ccache; one that is not there is gone already.
     async fn destroy_ccache(&self, ccache: CcacheTarget) -> Result<(), Error> {
         let _ = ccache;
@@ -270,9 +298,10 @@ pub trait Kdc: Send + Sync {
         Err(unserved())
     }
 
-    /// Whether `verifier` (a PHC string) is this password's.
-    async fn check_verifier(&self, verifier: &str, password: PasswordPipe) -> Result<bool, Error> {
-        let (_, _) = (verifier, password);
+    /// Whether `verifier` (a PHC string) is this password's. [`Error::Busy`] where the turns of others took longer than
+    /// `turn`: then it was not looked at.
+    async fn check_verifier(&self, verifier: &str, password: PasswordPipe, turn: Duration) -> Result<bool, Error> {
+        let (_, _, _) = (verifier, password, turn);
         Err(unserved())
     }
 }

@@ -16,18 +16,21 @@ use crate::types::{Sid, UserRecord};
 use super::audit::Record;
 use super::fetches::Fetches;
 use super::judgement::{Check, Judgement, Said};
+use super::kept::KeptPasswords;
 use super::offline::Offline;
 use super::sentence::{self, Refusal};
 use super::state::Workstation;
 use super::tickets::{Sessions, Ticket};
 use super::{AuthRequest, CcacheTarget, Kdc, KdcVerdict, MOST_OTHERS, PasswordPipe};
-use super::{change, rules, state};
+use super::{change, date, rules, state};
 
 /// How long the Kerberos side of one login may take: several round trips of a slow VPN, and less than a person's
 /// patience.
 const KDC_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long all of a login may take: less than the 50 s that the module waits.
+const WHOLE: Duration = Duration::from_secs(46);
 /// When the Kerberos side has to be over, whatever was waited for before (the turn of other logins aside): an offline
-/// login must find time within the 50 s that the module waits.
+/// login must find time within [`WHOLE`].
 const KDC_LIMIT: Duration = Duration::from_secs(12);
 /// The least time that is left to it.
 const KDC_LEAST: Duration = Duration::from_secs(2);
@@ -38,6 +41,7 @@ pub struct Login {
     pub(super) kdc: Arc<dyn Kdc>,
     pub(super) sessions: Sessions,
     pub(super) fetches: Fetches,
+    pub(super) kept: KeptPasswords,
     offline: Option<Arc<Offline>>,
     workstation: Workstation,
 }
@@ -45,8 +49,8 @@ pub struct Login {
 impl Login {
     /// Logins that look users up in `lookup` and prove passwords with `kdc`.
     pub fn new(lookup: Arc<Lookup>, kdc: Arc<dyn Kdc>) -> Self {
-        let (sessions, fetches) = (Sessions::new(), Fetches::default());
-        Self { lookup, kdc, sessions, fetches, offline: None, workstation: Workstation::default() }
+        let (sessions, fetches, kept) = (Sessions::new(), Fetches::default(), KeptPasswords::new());
+        Self { lookup, kdc, sessions, fetches, kept, offline: None, workstation: Workstation::default() }
     }
 
     /// Keeps verifiers of passwords in `store` and logs in with them while the domain is away, where its configuration
@@ -162,7 +166,9 @@ impl Login {
         let kdc = match directory.kdc().await {
             Ok(kdc) => kdc,
             Err(error @ Error::Offline(_)) => {
-                return self.prove_offline(user, domain, Some(password), rules::unreachable(&error)).await;
+                return self
+                    .prove_offline(user, domain, Some(password), begun + WHOLE, rules::unreachable(&error))
+                    .await;
             }
             Err(error) => return Err(rules::unreachable(&error)),
         };
@@ -175,7 +181,7 @@ impl Login {
             (KdcVerdict::Success, outcome) => Ok(outcome),
             (KdcVerdict::Unreachable(why), _) => {
                 log::warn!("the KDC did not answer: {why}");
-                self.prove_offline(user, domain, copy, Refusal::KdcUnreachable).await
+                self.prove_offline(user, domain, copy, begun + WHOLE, Refusal::KdcUnreachable).await
             }
             (verdict, _) => Err(self.refusal(verdict, &user.value).await),
         }
@@ -193,16 +199,8 @@ impl Login {
         let directory = self.lookup.domain(&user.domain).map(|domain| &domain.directory);
         let mut other_kdcs = directory.map(|directory| directory.other_kdcs(kdc)).unwrap_or_default();
         other_kdcs.truncate(MOST_OTHERS);
-        let request = AuthRequest {
-            realm: domain.realm(),
-            kdc,
-            other_kdcs,
-            principal: principal(user, domain),
-            expected_sid: user.sid.clone(),
-            ccache: Some(CcacheTarget { uid: user.uid, gid: user.gid, name: ccache_name(&domain.ccache, user.uid) }),
-            require_fast: domain.fast == Fast::Require,
-            timeout,
-        };
+        let ccache = CcacheTarget { uid: user.uid, gid: user.gid, name: ccache_name(&domain.ccache, user.uid) };
+        let request = request(user, domain, TicketTo { kdc, other_kdcs, timeout, ccache: Some(ccache) });
         let offline = self.offline_of(domain);
         let (password, copy) = match offline {
             Some(_) => self.kdc.copy(password).map_err(|error| kdc_error(&error))?,
@@ -227,6 +225,7 @@ impl Login {
                 // Sessions that run (sudo, a screen that was unlocked) have a new ccache, and the one that opens wishes too.
                 self.wish_for_tickets(user.uid);
             }
+            self.forget_kept(user.uid).await;
         }
         Ok((answer.verdict, outcome))
     }
@@ -241,11 +240,22 @@ impl Login {
         user: &Answer<UserRecord>,
         domain: &Domain,
         password: Option<PasswordPipe>,
+        until: Instant,
         otherwise: Refusal,
     ) -> Result<Outcome, Refusal> {
         match (self.offline_of(domain), password) {
             (Some(offline), Some(password)) => {
-                offline.check(user, domain, self.lookup.now(), &self.workstation, password).await
+                let (password, copy) = if domain.offline_keep_password {
+                    self.kdc.copy(password).map_err(|error| kdc_error(&error))?
+                } else {
+                    (password, None)
+                };
+                let now = self.lookup.now();
+                let mut outcome = offline.check(user, domain, now, &self.workstation, password, until).await?;
+                if let Some(copy) = copy {
+                    self.keep(&user.value, domain, copy, &mut outcome).await;
+                }
+                Ok(outcome)
             }
             _ => Err(otherwise),
         }
@@ -347,12 +357,15 @@ impl Login {
             return None;
         }
         let domain = self.domain(&user.value).ok()?;
-        let left = user.value.state.password_left(self.lookup.now())?;
+        let now = self.lookup.now();
+        let left = user.value.state.password_left(now)?;
         if left > domain.password_warning.as_secs() {
             return None;
         }
         let hint = if domain.preset == Preset::EntraDs { change::hint(domain) } else { "" };
-        Some(format!("Your password expires {}. {hint}", sentence::in_days(left)).trim_end().to_owned())
+        // The time itself beside it: which day that is depends on where the reader is.
+        let when = format!("{} ({})", sentence::in_days(left), date::utc(now + left));
+        Some(format!("Your password expires {when}. {hint}").trim_end().to_owned())
     }
 
     /// Whether the account may log in: its state, then the rules for this PAM service (`None`: for any), then whether
@@ -378,6 +391,10 @@ fn kdc_error(error: &Error) -> Refusal {
     match error {
         Error::Offline(_) => Refusal::KdcUnreachable,
         Error::Busy(_) => Refusal::Busy,
+        Error::Interrupted(why) => {
+            log::error!("a login was left undecided: {why}");
+            Refusal::HelperEnded
+        }
         _ => {
             log::error!("the Kerberos side failed: {error}");
             Refusal::Internal
@@ -390,7 +407,29 @@ pub(super) fn principal(user: &UserRecord, domain: &Domain) -> String {
     user.upn.clone().unwrap_or_else(|| format!("{}@{}", user.sam, domain.realm()))
 }
 
+/// Where a ticket comes from, how long that may take, and where it goes.
+pub(super) struct TicketTo {
+    pub(super) kdc: SocketAddr,
+    pub(super) other_kdcs: Vec<SocketAddr>,
+    pub(super) timeout: Duration,
+    pub(super) ccache: Option<CcacheTarget>,
+}
+
+/// The one attempt at a ticket of this account.
+pub(super) fn request(user: &UserRecord, domain: &Domain, to: TicketTo) -> AuthRequest {
+    AuthRequest {
+        realm: domain.realm(),
+        kdc: to.kdc,
+        other_kdcs: to.other_kdcs,
+        principal: principal(user, domain),
+        expected_sid: user.sid.clone(),
+        ccache: to.ccache,
+        require_fast: domain.fast == Fast::Require,
+        timeout: to.timeout,
+    }
+}
+
 /// Fills the template of ccache names: `%U` is the uid (the parser refuses every other letter).
-fn ccache_name(template: &str, uid: u32) -> String {
+pub(super) fn ccache_name(template: &str, uid: u32) -> String {
     template.replace("%U", &uid.to_string())
 }

@@ -9,6 +9,7 @@ mod fetch;
 mod fetches;
 mod judgement;
 mod kdc;
+mod kept;
 mod limited;
 mod login;
 mod offline;
@@ -22,7 +23,7 @@ mod waits;
 
 pub use date::utc;
 pub use kdc::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, KdcVerdict, MOST_OTHERS,
-    MachineTicket, PasswordPipe, RenewRequest, RotateRequest, TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, KdcVerdict, Kept,
+    MOST_OTHERS, MachineTicket, PasswordPipe, RenewRequest, RotateRequest, TicketTimes,
 };
 pub use login::Login;

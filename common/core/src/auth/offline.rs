@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entra_wire::pam::{Code, Outcome};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
@@ -23,8 +23,12 @@ use super::{Kdc, PasswordPipe, date, state, verifier};
 const MAX_WAITING: usize = 256;
 /// Verifiers of logins that are asked for at once; the broker has the same bound for all of its Argon2id.
 const AT_ONCE: usize = 2;
-/// How long an attempt waits for another one of the same account.
-const TURN: Duration = Duration::from_secs(5);
+/// How long the comparison itself may take, once it is its turn.
+const COMPARING: Duration = Duration::from_secs(8);
+/// Longest wait of an attempt for the others of its account, and then for those of a crowd: what the broker lets ask for.
+const TURN: Duration = Duration::from_secs(25);
+/// The least that is left to the crowd's turns.
+const TURN_LEAST: Duration = Duration::from_secs(1);
 
 /// Offline logins of one host.
 pub(super) struct Offline {
@@ -93,8 +97,8 @@ impl Offline {
         Ok(known.map(|known| known.verifier))
     }
 
-    /// Checks a password against what is kept. The attempt is counted before it is made, so that neither a crash nor a
-    /// second attempt beside it makes a guess free; what this side cannot check is not counted.
+    /// Checks a password against what is kept, with an answer `until` then. The attempt is counted before it is made, so
+    /// that neither a crash nor a second attempt beside it makes a guess free; what this side cannot check is not counted.
     pub(super) async fn check(
         &self,
         user: &Answer<UserRecord>,
@@ -102,9 +106,11 @@ impl Offline {
         now: u64,
         host: &Workstation,
         password: PasswordPipe,
+        until: Instant,
     ) -> Result<Outcome, Refusal> {
         let (record, sid) = (&user.value, &user.value.sid);
-        let _turn = tokio::time::timeout(TURN, self.turns.of(sid)).await.map_err(|_| Refusal::Busy)?;
+        let left = || until.saturating_duration_since(Instant::now()).saturating_sub(COMPARING).clamp(TURN_LEAST, TURN);
+        let _turn = tokio::time::timeout(left(), self.turns.of(sid)).await.map_err(|_| Refusal::Busy)?;
         let credential = self.get(sid).await.map_err(|error| broken(&error))?.ok_or(Refusal::OfflineUnknown)?;
         // A time in the future is no age: the clock was wrong then, or is now.
         if credential.proven > now || now - credential.proven > domain.offline_max_age.as_secs() {
@@ -125,7 +131,7 @@ impl Offline {
             Turn::Never => return Err(Refusal::OfflineLocked),
         }
         self.set_failures(sid, credential.failures + 1, now).await?;
-        match self.kdc.check_verifier(&credential.verifier, password).await {
+        match self.kdc.check_verifier(&credential.verifier, password, left()).await {
             Ok(true) => {
                 self.set_failures(sid, 0, 0).await?;
                 log::info!(
@@ -192,6 +198,10 @@ fn welcome(known_since: u64) -> Outcome {
 fn broken(error: &Error) -> Refusal {
     match error {
         Error::Busy(_) | Error::Offline(_) => Refusal::Busy,
+        Error::Interrupted(why) => {
+            log::error!("an offline login was left undecided: {why}");
+            Refusal::HelperEnded
+        }
         _ => {
             log::error!("offline login: {error}");
             Refusal::Internal

@@ -41,6 +41,8 @@ pub(super) enum Refusal {
     /// Too many wrong passwords offline: an online login has to come first.
     OfflineLocked,
     Busy,
+    /// The Kerberos helper was killed, or is being replaced.
+    HelperEnded,
     Internal,
 }
 
@@ -163,6 +165,11 @@ impl Refusal {
                 "Too many wrong passwords. You can log in again once the domain can be reached.",
             ),
             Self::Busy => (Code::Unavailable, "busy", "Too many logins at once. Try again."),
+            Self::HelperEnded => (
+                Code::Unavailable,
+                "helper-ended",
+                "Your password could not be checked on this computer just now. Try again.",
+            ),
             Self::Internal => (Code::Failed, "internal", "Something went wrong. The system's log has the reason."),
         };
         Outcome { code, reason: reason.to_owned(), message: message.to_owned(), env: Vec::new() }
@@ -178,16 +185,15 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// How far off something is, in days or hours.
+/// How far off something is: whole hours below two days, where a day more or less counts, then the nearest number of days.
 pub(super) fn in_days(seconds: u64) -> String {
     const HOUR: u64 = 3600;
     const DAY: u64 = 24 * HOUR;
-    match (seconds / DAY, seconds / HOUR) {
-        (0, 0) => "within the hour".into(),
-        (0, 1) => "in 1 hour".into(),
-        (0, hours) => format!("in {hours} hours"),
-        (1, _) => "in 1 day".into(),
-        (days, _) => format!("in {days} days"),
+    match (seconds / HOUR, (seconds + DAY / 2) / DAY) {
+        (0, _) => "within the hour".into(),
+        (1, _) => "in 1 hour".into(),
+        (hours @ 2..48, _) => format!("in {hours} hours"),
+        (_, days) => format!("in {days} days"),
     }
 }
 
@@ -224,7 +230,8 @@ mod tests {
             Refusal::OfflineTooOld => Some(Refusal::OfflineDelayed(40)),
             Refusal::OfflineDelayed(_) => Some(Refusal::OfflineLocked),
             Refusal::OfflineLocked => Some(Refusal::Busy),
-            Refusal::Busy => Some(Refusal::Internal),
+            Refusal::Busy => Some(Refusal::HelperEnded),
+            Refusal::HelperEnded => Some(Refusal::Internal),
             Refusal::Internal => None,
         };
         std::iter::successors(Some(Refusal::WrongPassword), |refusal| next(*refusal)).collect()
@@ -246,5 +253,22 @@ mod tests {
             [1, 40, 99, 100, 900].map(duration),
             ["1 second", "40 seconds", "99 seconds", "2 minutes", "15 minutes"]
         );
+        // No password of 90 days expires in 89 days a second after it was set, and none of 47 hours in one day.
+        for (seconds, told) in [
+            (1, "within the hour"),
+            (3599, "within the hour"),
+            (3600, "in 1 hour"),
+            (2 * 3600, "in 2 hours"),
+            (86_399, "in 23 hours"),
+            (86_400, "in 24 hours"),
+            (2 * 86_400 - 1, "in 47 hours"),
+            (2 * 86_400, "in 2 days"),
+            (5 * 43_200 - 1, "in 2 days"),
+            (5 * 43_200, "in 3 days"),
+            (14 * 86_400 - 60, "in 14 days"),
+            (90 * 86_400 - 1, "in 90 days"),
+        ] {
+            assert_eq!(in_days(seconds), told, "{seconds}");
+        }
     }
 }

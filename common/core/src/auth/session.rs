@@ -28,14 +28,18 @@ impl Login {
 
     /// pam_close_session: the last one takes the ticket with it.
     pub async fn close_session(&self, context: &Context<'_>) -> Outcome {
-        let mut gone = None;
+        let (mut gone, mut last) = (None, None);
         let outcome = self
             .of_session(context, |uid| {
                 gone = self.sessions.close(uid, self.lookup.now());
+                last = Some(uid).filter(|uid| !self.sessions.has_one(*uid));
                 Outcome::bare(Code::Success)
             })
             .await;
         self.destroy(gone).await;
+        if let Some(uid) = last {
+            self.forget_kept(uid).await;
+        }
         outcome
     }
 
@@ -87,7 +91,7 @@ impl Login {
         self.kdc.renew(request).await
     }
 
-    async fn destroy(&self, ticket: Option<Ticket>) {
+    pub(super) async fn destroy(&self, ticket: Option<Ticket>) {
         let Some(ticket) = ticket else { return };
         let name = ticket.target.name.clone();
         if let Err(error) = self.kdc.destroy_ccache(ticket.target).await {
@@ -104,7 +108,8 @@ impl Login {
     }
 
     fn ticket_of(&self, uid: u32) -> Outcome {
-        let env = self.sessions.ccache(uid).map(|ccache| format!("KRB5CCNAME={ccache}")).into_iter().collect();
+        let ccache = self.sessions.ccache(uid).or_else(|| self.kept.ccache(uid));
+        let env = ccache.map(|ccache| format!("KRB5CCNAME={ccache}")).into_iter().collect();
         Outcome { env, ..Outcome::bare(Code::Success) }
     }
 }

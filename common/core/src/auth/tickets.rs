@@ -16,7 +16,7 @@ use super::{CcacheTarget, TicketTimes};
 const MAX_USERS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// How long after an authentication its session may take to open, in seconds (sshd's LoginGraceTime is 120): so long a
 /// ticket is not taken away because another session ended.
-const OPENING: u64 = 120;
+pub(super) const OPENING: u64 = 120;
 
 /// A ticket of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +81,22 @@ impl Sessions {
     /// The ticket of a user who has a session.
     pub(super) fn current(&self, uid: u32) -> Option<Ticket> {
         self.lock().peek(&uid).filter(|user| user.sessions > 0)?.ticket.clone()
+    }
+
+    /// Whether the user has a session that this daemon counts.
+    pub(super) fn has_one(&self, uid: u32) -> bool {
+        self.lock().peek(&uid).is_some_and(|user| user.sessions > 0)
+    }
+
+    /// A ticket came for sessions that had none. Gives it back where the last of them is over.
+    pub(super) fn got(&self, ticket: Ticket) -> Option<Ticket> {
+        match self.lock().peek_mut(&ticket.target.uid).filter(|user| user.sessions > 0) {
+            Some(user) => {
+                user.ticket = Some(ticket);
+                None
+            }
+            None => Some(ticket),
+        }
     }
 
     /// A session begins.

@@ -95,6 +95,8 @@ pub struct Domain {
     pub offline_login: bool,
     /// How long after the last online login.
     pub offline_max_age: Duration,
+    /// Whether the password of an offline login waits in the kernel for a ticket.
+    pub offline_keep_password: bool,
     /// How old the machine's password may become; zero = it is not changed by age.
     pub keytab_max_age: Duration,
     /// Where people of a managed domain change their passwords; `None` = the sentence that names Entra's own page.

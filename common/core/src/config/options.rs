@@ -381,6 +381,18 @@ pub const OPTIONS: &[Opt] = &[
     },
     Opt {
         scope: Scope::Domain,
+        key: "offline_keep_password",
+        kind: Kind::Bool,
+        default: Some("false"),
+        example: "true",
+        summary: "Whether the password of an offline login is kept for a ticket once the domain is back.",
+        details: "It waits in the kernel's memory, in a keyring of entrad alone, and is tried once; it goes with the \
+                  user's last session, with entrad, and after a day or offline_max_age. Never on a disk; whoever \
+                  controls the kernel of this host can read it for so long. Without it an offline session gets its \
+                  ticket by the next password that is typed (a screen lock, kinit).",
+    },
+    Opt {
+        scope: Scope::Domain,
         key: "keytab_max_age",
         kind: Kind::Duration { least: 0, most: 3650 * DAY },
         default: Some("\"30d\""),

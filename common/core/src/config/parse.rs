@@ -186,6 +186,7 @@ fn domain(tables: &dyn TableLike, name: &str, item: &Item) -> Result<Placed, Pro
         enumerate: own.bool("enumerate")?,
         offline_login: own.bool("offline_login")?,
         offline_max_age: own.duration("offline_max_age")?,
+        offline_keep_password: own.bool("offline_keep_password")?,
         keytab_max_age: own.duration("keytab_max_age")?,
         password_change_hint: own.text("password_change_hint"),
         password_warning: own.duration("password_warning")?,

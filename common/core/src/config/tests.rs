@@ -74,6 +74,7 @@ fn defaults_are_those_of_the_contract() {
             enumerate: false,
             offline_login: true,
             offline_max_age: Duration::from_secs(30 * 86_400),
+            offline_keep_password: false,
             keytab_max_age: Duration::from_secs(30 * 86_400),
             password_change_hint: None,
             password_warning: Duration::from_secs(14 * 86_400),

@@ -72,6 +72,7 @@ impl Lab {
             enumerate: true,
             offline_login: true,
             offline_max_age: Duration::from_secs(1),
+            offline_keep_password: false,
             keytab_max_age: Duration::ZERO,
             password_change_hint: None,
             password_warning: Duration::from_secs(0),

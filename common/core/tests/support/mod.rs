@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use entra_core::Error;
 use entra_core::auth::{
-    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, KdcVerdict, MachineTicket,
-    PasswordPipe, RenewRequest, TicketTimes,
+    AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, KdcVerdict, Kept,
+    MachineTicket, PasswordPipe, RenewRequest, TicketTimes,
 };
 use entra_core::config::{self, Config};
 use entra_core::directory::{Batches, ChangeMark, Directory, DomainInfo, Health, Key};
@@ -253,6 +253,9 @@ impl Directory for FakeDirectory {
 }
 
 /// A KDC that answers what it is told to, and a helper that knows verifiers by the password inside them.
+/// How long a loaded host takes for one Argon2id.
+pub const COMPARING: Duration = Duration::from_millis(300);
+
 pub struct FakeKdc {
     pub answer: Mutex<Result<AuthAnswer, Error>>,
     pub asked: Mutex<Vec<AuthRequest>>,
@@ -261,6 +264,9 @@ pub struct FakeKdc {
     pub compared: AtomicU64,
     /// Whether the helper fails.
     pub broken: AtomicBool,
+    /// Whether comparing takes [`COMPARING`], two at once.
+    pub slow: AtomicBool,
+    pub hands: tokio::sync::Semaphore,
     /// What comes of a proof, and of a change.
     pub proof: Mutex<Result<ChangeVerdict, Error>>,
     pub change: Mutex<Result<ChangeVerdict, Error>>,
@@ -272,6 +278,9 @@ pub struct FakeKdc {
     /// Service tickets that were asked for; services whose tickets cannot be had.
     pub fetched: Mutex<Vec<FetchRequest>>,
     pub refused_services: Mutex<Vec<(&'static str, Error)>>,
+    /// The passwords that the kernel keeps, by uid, and how long; attempts with them.
+    pub kept: Mutex<HashMap<u32, Duration>>,
+    pub tried: Mutex<Vec<AuthRequest>>,
 }
 
 impl FakeKdc {
@@ -282,6 +291,8 @@ impl FakeKdc {
             made: AtomicU64::new(0),
             compared: AtomicU64::new(0),
             broken: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
+            hands: tokio::sync::Semaphore::new(2),
             proof: Mutex::new(Ok(ChangeVerdict::Proven)),
             change: Mutex::new(Ok(ChangeVerdict::Changed)),
             changes: Mutex::new(Vec::new()),
@@ -290,6 +301,8 @@ impl FakeKdc {
             destroyed: Mutex::new(Vec::new()),
             fetched: Mutex::new(Vec::new()),
             refused_services: Mutex::new(Vec::new()),
+            kept: Mutex::default(),
+            tried: Mutex::default(),
         };
         kdc.say(verdict);
         Arc::new(kdc)
@@ -343,6 +356,28 @@ impl Kdc for FakeKdc {
         answer
     }
 
+    async fn keep_password(&self, kept: Kept, life: Duration, _: PasswordPipe) -> Result<(), Error> {
+        self.kept.lock().unwrap().insert(kept.uid, life);
+        Ok(())
+    }
+
+    async fn ticket_from_kept(&self, request: AuthRequest) -> Result<AuthAnswer, Error> {
+        let target = request.ccache.clone().unwrap();
+        self.tried.lock().unwrap().push(request);
+        let answer = self.answer.lock().unwrap().clone()?;
+        // It is there for one attempt; the real one writes where it was told to.
+        let known = self.kept.lock().unwrap().remove(&target.uid);
+        known.ok_or_else(|| Error::Io("no password is kept any more".into()))?;
+        let ccache = answer.ccache.is_some().then_some(target.name);
+        let times = Some(TicketTimes { ends: 2_000_000_000, renew_till: 2_000_000_000 });
+        Ok(AuthAnswer { ccache, times, ..answer })
+    }
+
+    async fn forget_password(&self, kept: Kept) -> Result<(), Error> {
+        self.kept.lock().unwrap().remove(&kept.uid);
+        Ok(())
+    }
+
     async fn destroy_ccache(&self, ccache: CcacheTarget) -> Result<(), Error> {
         self.destroyed.lock().unwrap().push(ccache);
         Ok(())
@@ -372,10 +407,17 @@ impl Kdc for FakeKdc {
         Ok(Self::verifier(&password))
     }
 
-    async fn check_verifier(&self, verifier: &str, password: PasswordPipe) -> Result<bool, Error> {
+    async fn check_verifier(&self, verifier: &str, password: PasswordPipe, turn: Duration) -> Result<bool, Error> {
         self.compared.fetch_add(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
-            return Err(Error::Io("the helper ended without an answer".into()));
+            return Err(Error::Interrupted("the helper ended without an answer".into()));
+        }
+        if self.slow.load(Ordering::SeqCst) {
+            // Two hands and a crowd: somebody's turn comes late, and not at all where it may not.
+            let place = tokio::time::timeout(turn, self.hands.acquire()).await;
+            let Ok(Ok(place)) = place else { return Err(Error::Busy("logins; try again".into())) };
+            tokio::time::sleep(COMPARING).await;
+            drop(place);
         }
         Ok(verifier == Self::verifier(&password))
     }

@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use entra_wire::pam::{Code, Context, Outcome};
+use entra_wire::pam::{Code, Context, Outcome, flags};
 use entra_wire::paths::PAM_SOCKET;
-use entra_wire::protocol::Op;
+use entra_wire::protocol::{ALIVE, Op};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -37,6 +38,10 @@ pub enum Answer {
     HangUp,
     /// Nothing: the connection stays open.
     Silence,
+    /// Signs of life for so long, and then the answer.
+    Late(Duration, Outcome),
+    /// One sign of life, and nothing more.
+    Hangs,
 }
 
 /// A running daemon.
@@ -64,6 +69,18 @@ impl Daemon {
                     Answer::Bytes(bytes) => stream.write_all(&bytes).unwrap(),
                     Answer::HangUp => {}
                     Answer::Silence => kept.push(stream),
+                    Answer::Late(time, outcome) => {
+                        let until = Instant::now() + time;
+                        while Instant::now() < until {
+                            stream.write_all(&ALIVE).unwrap();
+                            std::thread::sleep(Duration::from_millis(500));
+                        }
+                        stream.write_all(&outcome.encode()).unwrap();
+                    }
+                    Answer::Hangs => {
+                        stream.write_all(&ALIVE).unwrap();
+                        kept.push(stream);
+                    }
                 }
             }
         });
@@ -99,7 +116,8 @@ fn receive(stream: &mut UnixStream) -> Asked {
         service: context.service.into(),
         rhost: context.rhost.into(),
         tty: context.tty.into(),
-        flags: context.flags,
+        // Each request asks for signs of life; the tests speak of the others.
+        flags: context.flags ^ flags::SIGNS,
         password,
         new_password,
         frame,

@@ -12,6 +12,8 @@ mod namespace;
 mod process;
 mod wrapper;
 
+use std::time::{Duration, Instant};
+
 use entra_wire::pam::{Code, Outcome, flags};
 use entra_wire::protocol::{MAX_PASSWORD, MAX_REPLY, Op};
 
@@ -279,9 +281,25 @@ fn answers_that_break_the_protocol_are_an_outage() {
 #[test]
 fn a_daemon_that_hangs_is_an_outage_after_the_deadline() {
     inside("a_daemon_that_hangs_is_an_outage_after_the_deadline", None, |view| {
-        let _daemon = Daemon::start(|_| Answer::Silence);
-        assert_eq!(Login::new(Some("alice"), &[]).account(0), codes::AUTHINFO_UNAVAIL);
+        let said = std::sync::Mutex::new([Answer::Silence, Answer::Hangs, Answer::Silence].into_iter());
+        let daemon = Daemon::start(move |_| said.lock().unwrap().next().unwrap_or(Answer::HangUp));
+        // A login's own time is 50 s; a daemon that says nothing is given 6 s of it, whatever is asked.
+        for ask in [Login::account, |login: &mut Login, flags| login.authenticate(flags)] {
+            let begun = Instant::now();
+            assert_eq!(ask(&mut Login::new(Some("alice"), &[PASSWORD]), 0), codes::AUTHINFO_UNAVAIL);
+            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        }
+        assert_eq!(Login::new(Some("alice"), &[PASSWORD]).authenticate(0), codes::AUTHINFO_UNAVAIL);
+        assert_eq!(daemon.asked().len(), 3);
         assert!(view.logged().contains("reason=daemon-timed-out"));
+    });
+}
+
+#[test]
+fn a_daemon_that_works_at_it_is_waited_for() {
+    inside("a_daemon_that_works_at_it_is_waited_for", None, |_| {
+        let _daemon = Daemon::start(|_| Answer::Late(Duration::from_secs(8), Outcome::bare(Code::Success)));
+        assert_eq!(Login::new(Some("alice"), &[PASSWORD]).authenticate(0), codes::SUCCESS);
     });
 }
 

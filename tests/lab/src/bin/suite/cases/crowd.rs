@@ -9,23 +9,18 @@ use crate::Case;
 use crate::check::{self, Verdict};
 use crate::world::World;
 
-pub const CASES: &[Case] = &[("crowd: 200 logins at once: none fails, nothing is left behind, lookups go on", crowd)];
+pub const CASES: &[Case] = &[
+    ("crowd: 200 logins at once: none fails, nothing is left behind, lookups go on", crowd),
+    ("crowd: 30 logins at once while the domain is away: all get in", away),
+];
 
 const SERVICE: &str = "/etc/pam.d/lab-crowd";
 const LIMIT: Duration = Duration::from_secs(180);
 
 fn crowd(world: &World) -> Verdict {
     let node = world.freshly_joined()?;
-    let stack = "auth required pam_entra.so\naccount required pam_entra.so\nsession required pam_entra.so\n";
-    node.put_file(SERVICE, stack, 0o644)?;
-    let people: Vec<_> = PEOPLE.iter().filter(|person| person.state == State::Fit).take(10).collect();
     // One login of each, so that what stays for good is there before.
-    let list = |times: usize| -> String {
-        let once: Vec<_> = people.iter().map(|person| format!("{}\0{}\0", person.sam, person.password)).collect();
-        once.concat().repeat(times)
-    };
-    log_in(&node, &list(1), people.len())?;
-    settle(&node)?;
+    prepare(&node)?;
     let before = traces(&node)?;
     node.must(&["entractl", "cache", "flush"])?;
     // Names that nobody has asked for, so that each goes the whole way; until the crowd is through.
@@ -33,7 +28,7 @@ fn crowd(world: &World) -> Verdict {
         timeout 5 getent passwd "user$at" >/dev/null && echo found || echo failed; done"#;
     node.must(&["rm", "-f", "/run/lab/crowd-over", "/var/log/lab-asking.log"])?;
     node.start("asking", &["sh", "-c", asking])?;
-    let verdict = log_in(&node, &list(200 / people.len()), 200);
+    let verdict = log_in(&node, &people(20), 200);
     node.must(&["touch", "/run/lab/crowd-over"])?;
     settle(&node)?;
     node.stop("asking")?;
@@ -50,6 +45,33 @@ fn crowd(world: &World) -> Verdict {
     })?;
     let log = node.log("entrad")?;
     check::that(!log.contains("could not be removed"), || "a ccache outlived its session for a while".into())
+}
+
+fn away(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    prepare(&node)?;
+    world.lab.cut("dc")?;
+    let verdict = log_in(&node, &people(3), 30);
+    world.mend()?;
+    verdict?;
+    let log = node.log("entrad")?;
+    check::equal("offline logins in the log", &log.matches("phase=authenticate").count(), &40)?;
+    check::equal("those among them", &log.matches("outcome=success reason=offline").count(), &30)
+}
+
+/// Ten people, each so many times: a list of names and passwords.
+fn people(times: usize) -> String {
+    let fit = PEOPLE.iter().filter(|person| person.state == State::Fit).take(10);
+    let once: Vec<_> = fit.map(|person| format!("{}\0{}\0", person.sam, person.password)).collect();
+    once.concat().repeat(times)
+}
+
+/// A service of ours alone, and one login of each, to its verifier.
+fn prepare(node: &Node) -> Verdict {
+    let stack = "auth required pam_entra.so\naccount required pam_entra.so\nsession required pam_entra.so\n";
+    node.put_file(SERVICE, stack, 0o644)?;
+    log_in(node, &people(1), 10)?;
+    settle(node)
 }
 
 /// What may not grow.

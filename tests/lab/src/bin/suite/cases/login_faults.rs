@@ -14,10 +14,12 @@ use crate::world::{Planted, World};
 pub const CASES: &[Case] = &[
     ("login faults: a KDC with the realm's name and other keys lets nobody in, and the log says why", impostor),
     ("login faults: a link that breaks before or in the AS exchange ends it in time, and lets nobody in", broken_login),
+    ("login faults: a helper that was killed or is another version's leaves a login undecided, and says so", helper),
     ("login faults: a link that breaks in a change of password says nothing that is not so", broken_change),
 ];
 
 const SERVICE: &str = "/etc/pam.d/lab-faults";
+const HELPER: &str = "/usr/libexec/entra/krb5-helper";
 const KINIT_CONFIG: &str = "/run/lab/faults.conf";
 const LIMIT: Duration = Duration::from_secs(90);
 /// Above what the daemon gives a KDC (12 s), and below what the module would wait for a daemon that is gone (50 s).
@@ -112,6 +114,8 @@ kadmin.local -q "addprinc -pw $1 +requires_preauth alice" >/dev/null"#;
     let log = node.log("entrad")?;
     check::holds("the daemon's log", &log, "the KDC could not be verified with the machine keytab, it may be false")?;
     check::holds("the audit records", &log, "reason=kdc-not-verified")?;
+    // Her own password, which the false one calls wrong.
+    check::holds("the daemon's log", &log, "nothing proves what it says of the password, and it may be false")?;
     let (said, _) = log_in(&node, ALICE.password)?;
     check::holds("the domain's own KDC again", &said, "successfully")
 }
@@ -135,6 +139,25 @@ fn broken_login(world: &World) -> Verdict {
     }
     let (said, _) = log_in(&node, ALICE.password)?;
     check::holds("the domain's own KDC again", &said, "successfully")
+}
+
+fn helper(world: &World) -> Verdict {
+    let node = prepare(world)?;
+    node.must(&["mv", HELPER, "/run/lab/krb5-helper"])?;
+    for (script, words) in [
+        ("#!/bin/sh\nkill -KILL $$\n", "a login was left undecided: the Kerberos helper ended without an answer"),
+        ("#!/bin/sh\nprintf 'EJ\\377\\377another'\n", "is of another version than the running daemon: restart entrad"),
+    ] {
+        node.put_file(HELPER, script, 0o700)?;
+        let (said, _) = log_in(&node, ALICE.password)?;
+        check::holds("pamtester", &said, "Authentication service cannot retrieve authentication info")?;
+        check::holds("the person", &said, "could not be checked on this computer just now. Try again.")?;
+        check::holds("the daemon's log", &node.log("entrad")?, words)?;
+        check::holds("the record", &node.log("entrad")?, "outcome=unavailable reason=helper-ended")?;
+    }
+    node.must(&["mv", "/run/lab/krb5-helper", HELPER])?;
+    let (said, _) = log_in(&node, ALICE.password)?;
+    check::holds("with the helper again", &said, "successfully")
 }
 
 fn broken_change(world: &World) -> Verdict {

@@ -7,17 +7,23 @@ use entra_lab::{Node, Terminal, product};
 
 use crate::Case;
 use crate::check::{self, Verdict};
-use crate::world::World;
+use crate::world::{Planted, World};
 
 pub const CASES: &[Case] = &[
     ("offline: who logged in before gets in and is told from when the data is", told),
     ("offline: wrong passwords cost time, also after a restart of the daemon", delays),
     ("offline: it ends with offline_max_age, and never began where it is switched off", limits),
+    (
+        "offline: a password that is kept brings the session its ticket, once, and the kernel has none without the option",
+        kept,
+    ),
 ];
 
 const CONFIG: &str = "/etc/entra/entra.toml";
 /// Long enough for a program under load; a case fails after it.
 const LIMIT: Duration = Duration::from_secs(40);
+/// Somebody whose password is changed during the outage.
+const KEPT: &str = "kept";
 /// Wrong passwords in a row after which the next one has to wait, and how long; twice as long after each further one.
 const FREE_FAILURES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_secs(10);
@@ -120,6 +126,66 @@ fn limits(world: &World) -> Verdict {
     let screen = su(&node, ALICE.password);
     world.mend()?;
     check::holds("su when the last login is too old", &screen?, "too long ago")
+}
+
+fn kept(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    // What root sees of passwords in the kernel.
+    let in_kernel = || -> Result<bool, String> { Ok(node.must(&["cat", "/proc/keys"])?.contains("entra:password:")) };
+    world.with_planted(&[Planted::user(KEPT, "Planted-Pass-1")], |_| {
+        log_in_online(&node)?;
+        check::text("kept, online", product::ssh(&node, KEPT, "Planted-Pass-1", "true")?)?;
+        wait(&node, &format!("entractl user {KEPT} | grep -q 'ready until'"), "kept can log in offline")?;
+        world.lab.cut("dc")?;
+        let sessions = (|| -> Result<[Terminal; 2], String> {
+            check::holds("su", &su(&node, ALICE.password)?, "logged in offline")?;
+            check::that(!in_kernel()?, || "a password is kept, and nobody said so".into())?;
+            product::stop_daemon(&node)?;
+            let config = node.read_file(CONFIG)?;
+            node.put_file(CONFIG, format!("{config}\noffline_keep_password = true\n"), 0o644)?;
+            product::start_daemon(&node)?;
+            let sessions = [session(&node, "alice", ALICE.password)?, session(&node, KEPT, "Planted-Pass-1")?];
+            check::that(in_kernel()?, || "nothing is kept".into())?;
+            // The other one's password is another one when the domain is back.
+            let words = ["samba-tool", "user", "setpassword", KEPT, "--newpassword=Planted-Pass-2"];
+            check::status("a new password", &world.dc()?.run(&words)?, 0)?;
+            Ok(sessions)
+        })();
+        world.mend()?;
+        let [mut alice, mut other] = sessions?;
+        wait(&node, "grep -q 'alice, who logged in offline, has a ticket now' /var/log/lab-entrad.log", "a ticket")?;
+        wait(&node, "grep -q 'the password of kept was changed elsewhere' /var/log/lab-entrad.log", "one attempt")?;
+        check::that(!in_kernel()?, || "a password outlives its one attempt".into())?;
+        alice.enter("klist -s && echo a-ticket-of-$(id -un); exit")?;
+        check::holds("alice's session", &alice.finish()?.stdout, "a-ticket-of-alice")?;
+        other.enter("klist -s || echo no-ticket-of-$(id -un); exit")?;
+        check::holds("the other one's", &other.finish()?.stdout, "no-ticket-of-kept")?;
+        wait(&node, "! test -e /tmp/krb5cc_674001103", "the ticket goes with the session")?;
+        let filter = format!("(sAMAccountName={KEPT})");
+        let counted =
+            world.dc()?.must(&["ldbsearch", "-H", "/var/lib/samba/private/sam.ldb", &filter, "badPwdCount"])?;
+        let wrong = counted.lines().find_map(|line| line.strip_prefix("badPwdCount: ")?.parse().ok()).unwrap_or(0);
+        check::that(wrong <= 1, || format!("{wrong} wrong passwords counted: {counted}"))
+    })
+}
+
+/// A session that stays, at its shell.
+fn session(node: &Node, user: &str, password: &str) -> Result<Terminal, String> {
+    let command = format!(
+        "ssh -tt -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR \
+         -oPreferredAuthentications=password {user}@localhost"
+    );
+    let mut terminal = Terminal::start(node, &command, LIMIT)?;
+    terminal.expect(&["assword: "])?;
+    terminal.enter(password)?;
+    terminal.expect(&["$ "])?;
+    Ok(terminal)
+}
+
+fn wait(node: &Node, condition: &str, what: &str) -> Verdict {
+    let script = format!("for step in $(seq 400); do {condition} && exit; sleep 0.1; done; exit 1");
+    let outcome = node.run_with(&["sh", "-c", &script], None, Duration::from_secs(60))?;
+    if outcome.ok() { Ok(()) } else { Err(format!("{what}: {}", node.log("entrad")?)) }
 }
 
 /// Logs alice in and waits for what an offline login needs, which is made behind the login.
