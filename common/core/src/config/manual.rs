@@ -53,6 +53,18 @@ pub fn example() -> String {
     for opt in of_scope(Scope::Service) {
         example_option(&mut out, opt);
     }
+    out.push('\n');
+    comment(&mut out, "", "How much the domain's users may keep on a file system: \"entractl quota apply\" sets it.");
+    out.push_str("#[quota.\"/srv/share\"]\n");
+    for opt in of_scope(Scope::Quota) {
+        example_option(&mut out, opt);
+    }
+    out.push('\n');
+    comment(&mut out, "", "What the members of a group have instead.");
+    out.push_str("#[quota.\"/srv/share\".groups.\"research\"]\n");
+    for opt in of_scope(Scope::QuotaGroup) {
+        example_option(&mut out, opt);
+    }
     out
 }
 
@@ -127,6 +139,23 @@ pub fn man_page() -> String {
          [domains.\"aadds.contoso.com\".access.services.sshd].",
         Scope::Service,
     );
+    section(
+        &mut out,
+        "QUOTAS",
+        "These stand in a table of a file system, named by where it is mounted: [quota.\"/srv/share\"]. \"entractl quota \
+         apply\" gives these limits to every user of the domains who has files there or is known to entrad. Nothing else \
+         sets them: run it by a timer. entrad itself does not read them.",
+        Scope::Quota,
+    );
+    section(
+        &mut out,
+        "QUOTAS OF A GROUP",
+        "These stand in a table of a group below the file system's, such as [quota.\"/srv/share\".groups.\"research\"], by \
+         any form of its name or by its SID. They are limits of each member, not of the group, in the place of the file \
+         system's; members of nested groups count. Whoever is in several of these groups has the largest soft and the \
+         largest hard limit among them, and none where one of them has none.",
+        Scope::QuotaGroup,
+    );
     out.push_str(".SH ORDER OF THE RULES\n");
     for paragraph in RULES {
         let _ = writeln!(out, ".PP\n{}", roff(paragraph));
@@ -147,6 +176,10 @@ pub fn man_page() -> String {
         "[domains.\"aadds.contoso.com\".access.services.sshd]",
         "default = \"deny\"",
         "allow_groups = [\"linux-admins\"]",
+        "",
+        "[quota.\"/srv/share\"]",
+        "soft = \"10G\"",
+        "hard = \"12G\"",
     ] {
         let _ = writeln!(out, "{}", roff(line));
     }
@@ -181,6 +214,7 @@ fn takes(kind: Kind) -> String {
         Kind::Duration { least, most } => format!("duration, {} to {}", in_words(least), in_words(most)),
         Kind::Integer => "number".into(),
         Kind::Mebibytes { most } => format!("number, 0 to {most}"),
+        Kind::Size => "size".into(),
         Kind::Text => "text".into(),
         Kind::TextList => "list of texts".into(),
         Kind::Accounts => "list of names or SIDs".into(),

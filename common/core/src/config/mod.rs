@@ -9,6 +9,7 @@ mod error;
 mod manual;
 pub mod options;
 mod parse;
+mod quota;
 mod suggest;
 mod template;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use access::{Access, AccessRules, ServiceAccess};
 pub use error::ConfigError;
 pub use manual::{example, man_page};
 pub use parse::{load, parse};
+pub use quota::{Limits, Quota};
 pub use template::{TemplateValues, expand};
 
 /// The whole configuration. `domains` is empty on a host that is not joined.
@@ -44,6 +46,8 @@ pub struct Config {
     pub reserved_groups: Vec<String>,
     /// The domains, in the file's order.
     pub domains: Vec<Domain>,
+    /// Quotas of file systems, in the file's order; `entractl quota apply` sets them.
+    pub quotas: Vec<Quota>,
 }
 
 /// One domain.

@@ -1,6 +1,7 @@
 //! Every option, once: the parser, the example configuration and entra.toml(5) are all made from this table.
 
 mod access;
+mod quota;
 mod tickets;
 
 /// The table in which an option stands.
@@ -14,6 +15,10 @@ pub enum Scope {
     Access,
     /// In `[domains."NAME".access.services.SERVICE]`.
     Service,
+    /// In `[quota."/MOUNT"]`.
+    Quota,
+    /// In `[quota."/MOUNT".groups."GROUP"]`.
+    QuotaGroup,
 }
 
 /// What an option takes.
@@ -35,6 +40,8 @@ pub enum Kind {
         /// Most of them.
         most: u32,
     },
+    /// A size in quotes: `"500M"`, `"10G"`, `"0"`.
+    Size,
     /// Any text that is not empty.
     Text,
     /// A list of texts.
@@ -456,6 +463,10 @@ pub const OPTIONS: &[Opt] = &[
     access::deny_users(Scope::Service),
     access::deny_groups(Scope::Service),
     access::filter(Scope::Service),
+    quota::soft(Scope::Quota),
+    quota::hard(Scope::Quota),
+    quota::soft(Scope::QuotaGroup),
+    quota::hard(Scope::QuotaGroup),
 ];
 
 /// The options of one table, in order.

@@ -16,7 +16,7 @@ use super::options::{OPTIONS, Scope, of_scope};
 use super::value::{self, Value};
 use super::{
     Config, ConfigError, Domain, Fast, IdBlock, IdMapping, LdapSecurity, Preset, PrimaryGroup, UsernameFormat, access,
-    check, suggest,
+    check, quota, suggest,
 };
 use crate::types::fold;
 
@@ -24,6 +24,8 @@ use crate::types::fold;
 const MAX_CONFIG: u64 = 256 * 1024;
 /// The table of tables that holds the domains.
 const DOMAINS: &str = "domains";
+/// The table of tables that holds the quotas.
+const QUOTA: &str = "quota";
 /// The table below a domain that says who may log in.
 const ACCESS: &str = "access";
 
@@ -96,7 +98,7 @@ fn read(text: &str) -> Result<Config, Problem> {
         let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
         Problem::new(format!("not TOML: {message}; entra.toml(5) shows how it is written"), error.span())
     })?;
-    let global = Values::of(document.as_table(), Scope::Global, &[DOMAINS])?;
+    let global = Values::of(document.as_table(), Scope::Global, &[DOMAINS, QUOTA])?;
     let placed = match document.get(DOMAINS) {
         None => Vec::new(),
         Some(item) => {
@@ -129,6 +131,7 @@ fn read(text: &str) -> Result<Config, Problem> {
         )?,
         reserved_groups: global.list("reserved_groups")?.iter().map(|name| fold(name)).collect(),
         domains: placed.into_iter().map(|placed| placed.domain).collect(),
+        quotas: quota::read(document.get(QUOTA))?,
     })
 }
 
@@ -263,6 +266,13 @@ impl Values {
         match self.get(key) {
             Some(Value::Blocks(blocks)) => blocks.clone(),
             _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn size(&self, key: &str) -> Result<u64, Problem> {
+        match self.get(key) {
+            Some(Value::Size(kibibytes)) => Ok(*kibibytes),
+            _ => Err(internal(key)),
         }
     }
 

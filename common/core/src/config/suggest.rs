@@ -30,6 +30,8 @@ fn place(scope: Scope) -> &'static str {
         Scope::Service => {
             "into the table of a PAM service, such as [domains.\"aadds.contoso.com\".access.services.sshd]"
         }
+        Scope::Quota => "into the table of a file system, such as [quota.\"/srv/share\"]",
+        Scope::QuotaGroup => "into the table of a group, such as [quota.\"/srv/share\".groups.\"research\"]",
     }
 }
 

@@ -22,6 +22,8 @@ fn placed(scope: Scope, line: &str) -> String {
         Scope::Domain => format!("{HEADER}{line}\n"),
         Scope::Access => format!("{HEADER}[domains.\"aadds.contoso.com\".access]\n{line}\n"),
         Scope::Service => format!("{HEADER}[domains.\"aadds.contoso.com\".access.services.sshd]\n{line}\n"),
+        Scope::Quota => format!("{HEADER}[quota.\"/srv/share\"]\n{line}\n"),
+        Scope::QuotaGroup => format!("{HEADER}[quota.\"/srv/share\".groups.\"research\"]\n{line}\n"),
     }
 }
 
@@ -140,6 +142,8 @@ fn every_line_of_the_example_can_be_switched_on() {
             "[domains.\"aadds.contoso.com\"]" => scope = Scope::Domain,
             "[domains.\"aadds.contoso.com\".access]" => scope = Scope::Access,
             "[domains.\"aadds.contoso.com\".access.services.sshd]" => scope = Scope::Service,
+            "[quota.\"/srv/share\"]" => scope = Scope::Quota,
+            "[quota.\"/srv/share\".groups.\"research\"]" => scope = Scope::QuotaGroup,
             option => {
                 parse(&placed(scope, &format!("{}{option}", deny(option)))).unwrap();
                 seen += 1;
@@ -431,5 +435,32 @@ proptest! {
         "'", "\"\"\"", "domains", ".", "[", "]", "id_slice", "3", "#", "permit", "é", "default", "\"deny\"", ",",
     ]), 0..24)) {
         let _ = parse(&parts.concat());
+    }
+}
+
+#[test]
+fn quotas_are_kibibytes_and_in_the_order_of_the_file() {
+    let text = "[quota.\"/srv/a b\"]\nsoft = \"10G\"\nhard = \"1T\"\n\
+                [quota.\"/srv/a b\".groups.\"AADDS\\\\Research Staff\"]\nhard = \"500M\"\n[quota.\"/\"]\nsoft = \"1K\"\n";
+    let quotas = parse(text).unwrap().quotas;
+    let limits = |soft, hard| Limits { soft, hard };
+    let first = Quota {
+        path: "/srv/a b".into(),
+        limits: limits(10 << 20, 1 << 30),
+        groups: vec![("AADDS\\Research Staff".into(), limits(0, 500 << 10))],
+    };
+    assert_eq!(quotas, [first, Quota { path: "/".into(), limits: limits(1, 0), groups: vec![] }]);
+    for (text, remedy) in [
+        ("[quota.srv]\nsoft = \"1G\"\n", "is no absolute path; write where the file system is mounted"),
+        ("[quota.\"/srv/\"]\n", "is no absolute path"),
+        ("[quota.\"/srv\"]\nsoft = \"1.5G\"\n", "is no size; write a whole number"),
+        ("[quota.\"/srv\"]\nsoft = 10\n", "a number where a size in quotes"),
+        ("[quota.\"/srv\"]\nsoft = \"99999999999T\"\n", "is no size"),
+        ("[quota.\"/srv\"]\nsoft = \"2G\"\nhard = \"1G\"\n", "soft is above hard"),
+        ("[quota.\"/srv\".group.\"x\"]\nsoft = \"2G\"\n", "did you mean groups?"),
+        ("quota = \"1G\"\n", "write [quota.\"/srv/share\"]"),
+        ("soft = \"1G\"\n", "into the table of a file system"),
+    ] {
+        assert!(refused(text).contains(remedy), "{text}{}", refused(text));
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Value {
     Bool(bool),
     Duration(Duration),
     Integer(u32),
+    /// In KiB.
+    Size(u64),
     Text(String),
     List(Vec<String>),
     Addresses(Vec<SocketAddr>),
@@ -56,6 +58,7 @@ pub(super) fn read(kind: Kind, toml: &Toml) -> Result<Value, Problem> {
             checked(toml, "a number with a unit in quotes, such as \"90m\"", |text| duration(text, least, most))
                 .map(Value::Duration)
         }
+        Kind::Size => checked(toml, "a size in quotes, such as \"10G\"", size).map(Value::Size),
         Kind::Text => checked(toml, "a text in quotes", |text| Ok(text.to_owned())).map(Value::Text),
         Kind::Choice { served, later } => {
             checked(toml, &listed(served), |text| choice(text, served, later)).map(Value::Text)
@@ -162,6 +165,30 @@ fn duration(text: &str, least: u64, most: u64) -> Result<Duration, String> {
         return Err(format!("\"{text}\" is out of bounds; write \"{}\" to \"{}\"", in_words(least), in_words(most)));
     }
     Ok(Duration::from_secs(seconds))
+}
+
+/// A size in KiB.
+fn size(text: &str) -> Result<u64, String> {
+    /// As many KiB as fit into 2^63 bytes.
+    const MOST: u64 = 1 << 53;
+    let wrong = || {
+        format!(
+            "\"{text}\" is no size; write a whole number and one of the units K, M, G and T, such as \"10G\", or \"0\""
+        )
+    };
+    if text == "0" {
+        return Ok(0);
+    }
+    let (number, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit()).ok_or_else(wrong)?);
+    let power = match unit {
+        "K" => 0,
+        "M" => 1,
+        "G" => 2,
+        "T" => 3,
+        _ => return Err(wrong()),
+    };
+    let kibibytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << (10 * power)));
+    kibibytes.filter(|kibibytes| *kibibytes <= MOST).ok_or_else(wrong)
 }
 
 /// Seconds as [`duration`] reads them.
