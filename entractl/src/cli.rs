@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod cloud_trust;
 mod idmap;
+mod quota;
 
 pub use cloud_trust::{CloudName, CloudTrustAction, Configure as CloudTrustConfigure, Probe as CloudTrustProbe};
 pub use idmap::{IdmapAction, IdmapChown, IdmapPlan, Peer};
+pub use quota::{QuotaAction, QuotaApply};
 
 /// Everything that can stand on the command line.
 #[derive(Debug, Parser)]
@@ -133,6 +135,12 @@ pub enum Verb {
         /// What to do with them
         #[command(subcommand)]
         action: IdmapAction,
+    },
+    /// How much the domain's users may keep on file systems
+    Quota {
+        /// What to do about it
+        #[command(subcommand)]
+        action: QuotaAction,
     },
     /// The configuration
     Config {

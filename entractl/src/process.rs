@@ -1,6 +1,6 @@
 //! Running another program with a deadline, an empty environment and nothing on its standard input.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -30,6 +30,24 @@ pub struct Done {
 /// # Errors
 /// When it cannot be started, `timeout` passes or `cancelled` says so; the program is killed then.
 pub fn run(command: &mut Command, timeout: Duration, cancelled: &dyn Fn() -> bool) -> Result<Done, String> {
+    talk(command, None, MAX_OUTPUT, timeout, cancelled)
+}
+
+/// As [`run`], with `input` on its standard input, and up to `most` bytes of each output kept.
+///
+/// # Errors
+/// As [`run`].
+pub fn exchange(command: &mut Command, input: Vec<u8>, most: u64, timeout: Duration) -> Result<Done, String> {
+    talk(command, Some(input), most, timeout, &|| false)
+}
+
+fn talk(
+    command: &mut Command,
+    input: Option<Vec<u8>>,
+    most: u64,
+    timeout: Duration,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Done, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let own: Vec<_> = command.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect();
     command
@@ -37,12 +55,18 @@ pub fn run(command: &mut Command, timeout: Duration, cancelled: &dyn Fn() -> boo
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LC_ALL", "C")
         .envs(own)
-        .stdin(Stdio::null())
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
     let mut child = command.spawn().map_err(|error| format!("{name} cannot be started: {error}"))?;
-    let (output, errors) = (child.stdout.take().map(collect), child.stderr.take().map(collect));
+    let collect = |pipe| collect(pipe, most);
+    let output = child.stdout.take().map(|pipe| collect(Box::new(pipe)));
+    let errors = child.stderr.take().map(|pipe| collect(Box::new(pipe)));
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+        // A program that ends before it has read all of it says so by its exit status.
+        thread::spawn(move || drop(pipe.write_all(&input)));
+    }
     let deadline = Instant::now() + timeout;
     let status = loop {
         if let Some(status) = child.try_wait().map_err(|error| format!("{name}: {error}"))? {
@@ -67,10 +91,10 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+fn collect(mut pipe: Box<dyn Read + Send>, most: u64) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = (&mut pipe).take(MAX_OUTPUT).read_to_end(&mut bytes);
+        let _ = (&mut pipe).take(most).read_to_end(&mut bytes);
         // The rest is read and dropped: a full pipe would stop the program.
         let _ = std::io::copy(&mut pipe, &mut std::io::sink());
         String::from_utf8_lossy(&bytes).into_owned()
@@ -99,6 +123,14 @@ mod tests {
             done.output.split(' ').filter(|name| !matches!(*name, "PWD" | "_" | "SHLVL" | "")).collect();
         assert_eq!(names, ["LC_ALL", "ONE", "PATH"]);
         assert_eq!(done.errors, "no\n");
+    }
+
+    #[test]
+    fn input_goes_in_and_long_output_comes_out() {
+        let input = vec![b'x'; 600_000];
+        let done = exchange(&mut Command::new("cat"), input.clone(), 1 << 20, LONG).unwrap();
+        assert_eq!(done.output.as_bytes(), input);
+        assert!(exchange(&mut shell("exit 0"), input, 1 << 20, LONG).unwrap().success, "nobody has to read it");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod join;
 mod keytab;
 mod leave;
 mod list;
+mod quota;
 mod samba;
 mod sid;
 mod ssh_keys;
@@ -52,6 +53,7 @@ pub fn run(cli: &Cli, output: &mut Output<'_>) -> Result<Answer, Failure> {
         Verb::Samba { action } => samba::run(action, &cli.socket, output),
         Verb::CloudTrust { action } => cloud_trust::run(action, output),
         Verb::Idmap { action } => idmap::run(action, &cli.socket),
+        Verb::Quota { action } => quota::run(action, &cli.socket, output),
         Verb::Config { action } => config::run(action, &cli.socket),
     }
 }
