@@ -234,8 +234,11 @@ pub enum Preset {
 /// `check`
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Topics (default: all)
+    /// Topics (default: all; for a domain that is not joined yet dns, connect and clock)
     pub topics: Vec<Topic>,
+    /// Only this domain, joined or not
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
 }
 
 /// What `check` can check.

@@ -37,11 +37,16 @@ const ALL: [Topic; 9] = [
 /// Checks the topics asked for, or all.
 pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> Answer {
     let paths = Paths::installed();
-    let topics: Vec<_> =
-        ALL.into_iter().filter(|it| options.topics.is_empty() || options.topics.contains(it)).collect();
-    let domains = domains(&paths, output);
+    let domains = match &options.domain {
+        Some(name) => named(name, &paths, output),
+        None => domains(&paths, output),
+    };
+    let joined = options.domain.as_ref().is_none_or(|name| is_configured(name, &paths));
+    let all: &[Topic] = if joined { &ALL } else { &[Topic::Dns, Topic::Connect, Topic::Clock] };
+    let asked = if options.topics.is_empty() { all } else { &options.topics };
+    let topics: Vec<_> = ALL.into_iter().filter(|it| asked.contains(it)).collect();
     for domain in &domains {
-        of_domain(domain, &topics, &paths, output);
+        of_domain(domain, &topics, &paths, joined, output);
     }
     for step in topics.into_iter().flat_map(|topic| of_host(topic, &domains, &paths, socket)) {
         output.step(step);
@@ -72,6 +77,28 @@ fn of_host(topic: Topic, domains: &[Domain], paths: &Paths, socket: &Path) -> Ve
     }
 }
 
+/// One domain: as it is configured, else as a join would begin with it.
+fn named(name: &str, paths: &Paths, output: &mut Output<'_>) -> Vec<Domain> {
+    let name = name.trim_end_matches('.').to_lowercase();
+    let mut domains = testjoin::configured(paths, "config").unwrap_or_default();
+    domains.retain(|domain| domain.name == name);
+    if !domains.is_empty() {
+        return domains;
+    }
+    let text = format!("[domains.{}]\n", toml_edit::Value::from(name.as_str()));
+    if let Ok(config) = entra_core::config::parse(&text) {
+        return config.domains;
+    }
+    let failure = Failure::no("dns", format!("`{name}` is no DNS name of a domain"));
+    output.step(Step::fail(&failure.remedy("the portal's overview of the managed domain has it")));
+    Vec::new()
+}
+
+fn is_configured(name: &str, paths: &Paths) -> bool {
+    let name = name.trim_end_matches('.').to_lowercase();
+    testjoin::configured(paths, "config").is_ok_and(|domains| domains.iter().any(|domain| domain.name == name))
+}
+
 /// The configured domains. Without any, what the host itself shows is looked at all the same.
 fn domains(paths: &Paths, output: &mut Output<'_>) -> Vec<Domain> {
     let domains = testjoin::configured(paths, "config").map_err(|failure| {
@@ -85,7 +112,7 @@ fn domains(paths: &Paths, output: &mut Output<'_>) -> Vec<Domain> {
 }
 
 /// The checks that need the network. Each failure ends them: the next ones would only repeat it.
-fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, output: &mut Output<'_>) {
+fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, joined: bool, output: &mut Output<'_>) {
     let wanted = |topic| topics.contains(&topic);
     if ![Topic::Dns, Topic::Connect, Topic::Clock, Topic::Security, Topic::Join].into_iter().any(wanted) {
         return;
@@ -102,6 +129,11 @@ fn of_domain(domain: &Domain, topics: &[Topic], paths: &Paths, output: &mut Outp
         if output.take(judged).is_err() {
             return;
         }
+    }
+    if !joined && (wanted(Topic::Join) || wanted(Topic::Security)) {
+        let detail = format!("this host is not joined to {}: what needs its account is not looked at", domain.name);
+        output.step(Step::warn("join", detail, "`entractl join`, then check again"));
+        return;
     }
     if wanted(Topic::Join) && output.take(readable(testjoin::keys(domain, paths))).is_ok() {
         let _ = output.take(testjoin::ticket(domain, &server, paths));
