@@ -6,7 +6,7 @@ use super::{Finding, Text};
 
 /// What may stand right below the root in a path that a tracked file names: the places of the file hierarchy standard
 /// and the kernel's. Anything else is a path of the machine that the file was written on.
-const TOP: [&str; 20] = [
+const TOP: [&str; 21] = [
     "bin",
     "boot",
     "dev",
@@ -16,6 +16,8 @@ const TOP: [&str; 20] = [
     "lib64",
     "media",
     "mnt",
+    // Keys of dconf(7), which are written as paths.
+    "org",
     "nonexistent",
     "opt",
     "proc",
