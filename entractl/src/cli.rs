@@ -44,8 +44,9 @@ pub enum Verb {
     ///
     /// Checks name, DNS, ports, clock, credentials and the place of the computer account, then creates the account
     /// (by adcli), the machine keytab, the krb5 settings and the configuration, and tests the result. It says which
-    /// step failed and why, and leaves nothing half done. Everybody in the domain may log in afterwards, unless
-    /// --permit narrows it.
+    /// step failed and why, and leaves nothing half done. Where authselect governs logins (RHEL, Fedora) it selects the
+    /// profile "entra", unless what is there is an administrator's own. Everybody in the domain may log in afterwards,
+    /// unless --permit narrows it.
     Join(Join),
     /// Leave the domain: undo what join did
     Leave(Leave),
