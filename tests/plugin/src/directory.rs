@@ -24,6 +24,8 @@ pub struct User {
     pub gid: u32,
     /// Supplementary groups.
     pub groups: Vec<u32>,
+    /// Binary SIDs of former times.
+    pub former: Vec<Vec<u8>>,
 }
 
 impl User {
@@ -37,6 +39,7 @@ impl User {
             uid,
             gid: DOMAIN_USERS,
             groups: Vec::new(),
+            former: Vec::new(),
         }
     }
 
@@ -131,7 +134,7 @@ impl Directory {
 
     fn identify(&self, writer: &mut Writer, subject: Subject<'_>) {
         let user = self.users.iter().find(|user| match subject {
-            Subject::Sid(sid) => sid_of(user.uid) == sid,
+            Subject::Sid(sid) => sid_of(user.uid) == sid || user.former.iter().any(|former| former == sid),
             Subject::Uid(uid) => user.uid == uid,
             Subject::User(name) => self.user(name).is_some_and(|found| found.uid == user.uid),
             _ => false,

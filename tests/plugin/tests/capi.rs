@@ -83,6 +83,18 @@ fn the_c_example_is_answered_by_the_daemon() {
     assert_eq!(child::output(&mut stage.whois(&ASKED)), KNOWN);
 }
 
+/// The daemon says who had a SID before: the answer is that account's, whose SID of now is another.
+#[test]
+fn a_sid_of_former_times_is_the_account_of_now() {
+    let stage = Stage::new();
+    let former: entra_core::types::Sid = "S-1-5-21-9-8-7-500".parse().unwrap();
+    let mut known = directory(0);
+    known.users[0].former.push(former.to_bytes());
+    let _daemon = stage.knowing(known);
+    let said = child::output(&mut stage.whois(&["S-1-5-21-9-8-7-500", "S-1-5-21-1-2-3-674001103"]));
+    assert_eq!(said, "S-1-5-21-9-8-7-500 user alice 674001103\nS-1-5-21-1-2-3-674001103 user alice 674001103\n");
+}
+
 #[test]
 fn nobody_and_not_known_now_are_two_answers() {
     let asked = ["S-1-5-21-9-9-9-1103", "no-such-name"];

@@ -13,7 +13,8 @@ use crate::world::World;
 pub const CASES: &[Case] =
     &[("libentra: SIDs and names are who getent says, also while entrad is down for a moment", whois)];
 
-const PROGRAM: &str = "/usr/local/bin/whois-of-libentra";
+/// The example, once [`compile`] has put it there.
+pub const PROGRAM: &str = "/usr/local/bin/whois-of-libentra";
 
 fn whois(world: &World) -> Verdict {
     let node = world.joined()?;
@@ -44,7 +45,7 @@ fn whois(world: &World) -> Verdict {
 }
 
 /// As somebody would who has libentra-dev, with the library of the package.
-fn compile(node: &Node) -> Verdict {
+pub fn compile(node: &Node) -> Verdict {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../common/capi");
     let library = node.must(&["sh", "-c", "ls /usr/lib/*/libentra.so.1"])?;
     let mut compile = Command::new("cc");

@@ -6,6 +6,7 @@ use entra_lab::{Node, product};
 
 use super::serving;
 use crate::Case;
+use crate::cases::capi;
 use crate::check::{self, Verdict};
 use crate::world::{Planted, World};
 
@@ -136,11 +137,14 @@ fn outage(world: &World) -> Verdict {
 
 /// A SID of former times, of this domain or of one that is gone, stands for the user with its present SID and one uid.
 fn formerly(server: &Node, sid: &str, uid: &str) -> Verdict {
+    capi::compile(server)?;
     for former in [format!("{DOMAIN_SID}-4000000"), "S-1-5-21-9-8-7-500".to_owned()] {
         let view = server.must(&["entractl", "--json", "sid", &former])?;
         for field in [format!("\"sid\": \"{sid}\""), format!("\"uid\": {uid}"), format!("\"{former}\"")] {
             check::holds(&former, &view, &field)?;
         }
+        let said = server.must(&[capi::PROGRAM, &former])?;
+        check::holds("libentra", &said, &format!("user faraway {uid}"))?;
     }
     check::status("a SID that nobody ever had", &server.run(&["entractl", "sid", "S-1-5-21-9-8-7-501"])?, 1)?;
     // Every group of the user has a name: the former SIDs are none.
