@@ -89,6 +89,10 @@ fn purged_while_joined(world: &World) -> Verdict {
     check::status("entractl dns set", &node.run(&["entractl", "dns", "set", "10.53.0.10", "192.0.2.1"])?, 0)?;
     check::text("alice", node.run(&["getent", "passwd", "alice"])?)?;
     product::stop_daemon(&node)?;
+    // As it begins where libkrb5's TLS is installed and the verb was run.
+    let trust =
+        "# Written by `entractl cloud-trust configure`; `entractl cloud-trust configure --remove` removes it.\n";
+    node.put_file("/etc/krb5.conf.d/entra-cloud-trust.conf", trust, 0o644)?;
 
     // In the node's own network, where the resolver's file is the one that was set.
     let output = node.sh(&format!("apt-get --quiet --yes purge {PACKAGES} </dev/null"), &[])?;
