@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use entra_core::auth::{AuthRequest, CcacheTarget, ChangeRequest, FetchRequest, RenewRequest, RotateRequest};
+use entra_core::auth::{AuthRequest, CcacheTarget, ChangeRequest, FetchRequest, Kept, RenewRequest, RotateRequest};
 use entrad::account::Account;
 use entrad::broker::{self, Policy, Realm, Settings};
 use entrad::helper::{Failure, Reply, Request};
@@ -87,7 +87,7 @@ fn play(folder: &Path) {
     (&socket).write_all(b"short").unwrap();
     // And one that is in order: the helper is started, so that it was these requests that were refused.
     let reply = ask(&socket, &postcard::to_stdvec(&machine(REALM, "192.0.2.10:88", SOON)).unwrap());
-    assert!(matches!(reply, Reply::Failed(Failure::Internal(_))), "{reply:?}");
+    assert!(matches!(reply, Reply::Failed(Failure::Ended(_))), "{reply:?}");
     assert_eq!(fs::read_to_string(&started).unwrap(), "started\n");
     println!("{count} hostile requests are refused, and no helper was started for any ... ok");
 }
@@ -188,6 +188,26 @@ fn outside_the_list() -> Vec<(&'static str, Request)> {
                     timeout: SOON,
                 },
                 change: true,
+            },
+        ),
+        (
+            "a ticket from a password that nobody let be kept",
+            Request::TicketFromKept(AuthRequest {
+                realm: REALM.into(),
+                kdc: kdc.parse().unwrap(),
+                other_kdcs: Vec::new(),
+                principal: "alice".into(),
+                expected_sid: "S-1-5-21-1-2-3-1103".parse().unwrap(),
+                ccache: Some(target(PERSON, PERSON, "FILE:/tmp/krb5cc_1999000001")),
+                require_fast: false,
+                timeout: SOON,
+            }),
+        ),
+        (
+            "a kept password of root",
+            Request::ForgetPassword {
+                kept: Kept { uid: 0, sid: "S-1-5-21-1-2-3-500".parse().unwrap() },
+                timeout: SOON,
             },
         ),
         ("a verifier of nothing", Request::MakeVerifier { timeout: SOON }),
