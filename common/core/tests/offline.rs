@@ -35,7 +35,9 @@ impl Scene {
     }
 
     /// A new daemon over the same files.
-    fn restart(&mut self) {
+    /// As the daemon ends: what was answered is in the store then.
+    async fn restart(&mut self) {
+        self.lookup.settle().await;
         (self.lookup, self.login) = start(&self.host, &self.kdc);
     }
 
@@ -78,7 +80,7 @@ async fn who_logged_in_before_gets_in_and_is_told_so() {
     assert_eq!((outcome.code, outcome.reason.as_str()), (Code::Success, "offline"));
     assert!(outcome.message.contains("offline") && outcome.message.contains("2027-01-15 08:00 UTC"), "{outcome:?}");
     assert!(outcome.env.is_empty(), "no ticket was got");
-    scene.restart();
+    scene.restart().await;
     assert_eq!(scene.try_password(RIGHT).await.reason, "offline", "after a restart");
     let context = Context { user: "alice", service: "login", rhost: "", tty: "tty1", flags: 0 };
     assert_eq!(scene.login.account(&context, 0).await.code, Code::Success);
@@ -166,7 +168,7 @@ async fn wrong_passwords_cost_time_and_in_the_end_the_way_in() {
     }
     // The right one has to wait too, and trying early changes nothing.
     scene.refused(RIGHT, Code::MaxTries, "offline-delayed").await;
-    scene.restart();
+    scene.restart().await;
     scene.refused(RIGHT, Code::MaxTries, "offline-delayed").await;
     assert_eq!(scene.kdc.compared.load(Ordering::SeqCst), 3);
     scene.host.pass(10);
