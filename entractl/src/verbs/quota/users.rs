@@ -26,7 +26,7 @@ pub(super) struct People<'a> {
 /// A user of a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct User {
-    /// Canonical name.
+    /// Canonical name; empty where it cannot be told whether there is such a user.
     pub name: String,
     /// gids of its groups, nested ones among them; `None` where they cannot be told now.
     pub groups: Option<BTreeSet<u32>>,
@@ -96,7 +96,7 @@ impl<'a> People<'a> {
         }
         for uid in strangers {
             match self.user(uid)? {
-                Some(user) if whose.gids.is_empty() => {
+                Some(user) if whose.gids.is_empty() && !user.name.is_empty() => {
                     whose.users.insert(uid, User { groups: Some(BTreeSet::new()), ..user });
                 }
                 Some(user) => drop(whose.users.insert(uid, user)),
@@ -116,11 +116,11 @@ impl<'a> People<'a> {
             Ok(_) => Err(daemon::unexpected("quota")),
             Err(failure) if failure.exit == Exit::No => Err(Failure::no("quota", format!("there is no group {name}"))
                 .remedy("correct its name in entra.toml: nothing was changed, because its members would get less")),
-            Err(failure) => Err(failure),
+            Err(failure) => Err(Failure { error: format!("the group {name}: {}", failure.error), ..failure }),
         }
     }
 
-    /// The user of this uid; `None` where there is none, or it cannot be told.
+    /// The user of this uid; `None` where there is none.
     fn user(&mut self, uid: u32) -> Result<Option<User>, Failure> {
         if let Some(known) = self.seen.get(&uid) {
             return Ok(known.clone());
@@ -128,8 +128,10 @@ impl<'a> People<'a> {
         let request = Request::User { key: LookupKey::Id(uid) };
         let user = match exchange(self.socket, "quota", &request, TIMEOUT)? {
             Reply::User(view) => Some(User::from(*view)),
-            // An outage, and nothing kept: whoever is listed keeps what they have.
-            Reply::Offline { .. } => self.listed.get(&uid).map(|name| User { name: name.clone(), groups: None }),
+            // An outage, and nothing kept: whoever it may be keeps what they have.
+            Reply::Offline { .. } => {
+                Some(User { name: self.listed.get(&uid).cloned().unwrap_or_default(), groups: None })
+            }
             _ => None,
         };
         self.seen.insert(uid, user.clone());
