@@ -1,17 +1,18 @@
 //! The command line. The man page and the shell completions are made from it.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod check;
 mod cloud_trust;
+mod dns;
 mod idmap;
 mod quota;
 
 pub use check::{Check, Topic};
 pub use cloud_trust::{CloudName, CloudTrustAction, Configure as CloudTrustConfigure, Probe as CloudTrustProbe};
+pub use dns::{DnsAction, DnsSet};
 pub use idmap::{IdmapAction, IdmapChown, IdmapPlan, Peer};
 pub use quota::{QuotaAction, QuotaApply};
 
@@ -319,35 +320,6 @@ pub enum CacheAction {
     },
     /// Counts and ages
     Stats,
-}
-
-/// `dns`
-#[derive(Debug, Subcommand)]
-pub enum DnsAction {
-    /// Say which DNS servers are asked, and who decides that
-    Show,
-    /// Ask these DNS servers
-    ///
-    /// Written where the program that rules name resolution takes it: a drop-in for systemd-resolved, which then asks
-    /// them for the joined domains alone, a drop-in for NetworkManager, or /etc/resolv.conf itself.
-    Set(DnsSet),
-}
-
-/// `dns set`
-#[derive(Debug, Args)]
-pub struct DnsSet {
-    /// Addresses of DNS servers, at most three
-    #[arg(value_name = "ADDRESS", required_unless_present = "revert")]
-    pub addresses: Vec<IpAddr>,
-    /// Take back what was set
-    #[arg(long, conflicts_with = "addresses")]
-    pub revert: bool,
-    /// Say what would be written, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Domain that is asked there, where that can be told apart (default: the configured ones)
-    #[arg(long, value_name = "DOMAIN")]
-    pub domain: Vec<String>,
 }
 
 /// `keytab`
