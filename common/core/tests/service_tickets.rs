@@ -36,17 +36,17 @@ impl Scene {
     /// The phases of a login by password, as sshd has them.
     async fn log_in(&self, user: &str) {
         self.prove(user).await;
-        let context = self.context(user);
+        let context = Self::context(user);
         assert_eq!(self.login.account(&context, 0).await.code, Code::Success);
         self.login.open_session(&context).await;
     }
 
     async fn prove(&self, user: &str) {
-        let outcome = self.login.authenticate(&self.context(user), 0, support::pipe("a password")).await;
+        let outcome = self.login.authenticate(&Self::context(user), 0, support::pipe("a password")).await;
         assert_eq!(outcome.code, Code::Success);
     }
 
-    fn context<'a>(&self, user: &'a str) -> Context<'a> {
+    fn context(user: &str) -> Context<'_> {
         Context { user, service: "sshd", rhost: "192.0.2.1", tty: "ssh", flags: 0 }
     }
 
@@ -96,7 +96,7 @@ async fn they_come_anew_with_each_ticket_of_a_session() {
     let scene = Scene::new("[]");
     scene.prove("alice").await;
     assert_eq!(scene.asked().await, Vec::<String>::new(), "there is no session yet");
-    scene.login.open_session(&scene.context("alice")).await;
+    scene.login.open_session(&Scene::context("alice")).await;
     assert_eq!(scene.asked().await, [SHARE, FILES]);
     scene.host.pass(1);
     // sudo asks for the password inside of the session: the ccache is a new one.
@@ -108,7 +108,7 @@ async fn they_come_anew_with_each_ticket_of_a_session() {
     // Who has left meanwhile gets nothing.
     scene.host.pass(1);
     scene.prove("alice").await;
-    scene.login.close_session(&scene.context("alice")).await;
+    scene.login.close_session(&Scene::context("alice")).await;
     assert_eq!(scene.asked().await, Vec::<String>::new());
 }
 
