@@ -171,10 +171,11 @@ async fn a_password_is_spoken_of_before_it_expires() {
     let scene = Scene::new("password_warning = \"5d\"\n");
     for (at, message) in [
         (NOW + 6 * DAY, ""),
-        (NOW + 5 * DAY, "Your password expires in 5 days."),
-        (NOW + DAY + 1, "Your password expires in 1 day."),
-        (NOW + 7200, "Your password expires in 2 hours."),
-        (NOW + 10, "Your password expires within the hour."),
+        (NOW + 5 * DAY, "Your password expires in 5 days (2027-01-20 08:00 UTC)."),
+        (NOW + 5 * DAY - 60, "Your password expires in 5 days (2027-01-20 07:59 UTC)."),
+        (NOW + DAY + 1, "Your password expires in 24 hours (2027-01-16 08:00 UTC)."),
+        (NOW + 7200, "Your password expires in 2 hours (2027-01-15 10:00 UTC)."),
+        (NOW + 10, "Your password expires within the hour (2027-01-15 08:00 UTC)."),
         (NOW - 1, ""),
     ] {
         scene.host.directory.set_state("Alice", expiring(at));
