@@ -4,24 +4,21 @@ use std::time::{Duration, Instant};
 
 use entra_wire::client::{self, CallError};
 use entra_wire::codec::Reader;
+use entra_wire::lookup_deadline;
 use entra_wire::nss::Request;
 use entra_wire::protocol::{MAX_REPLY, Status};
 use entra_wire::settings::Settings;
 
 use crate::status::Failure;
 
-/// Longest wait of one entry point. The daemon answers within its own `lookup_deadline` (3 s); the rest is for a
-/// machine under load to bring that answer over.
-const PATIENCE: Duration = Duration::from_millis(3500);
-
 /// The end of an entry point's patience, counted from its start.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline(Instant);
 
 impl Deadline {
-    /// From now on.
-    pub(crate) fn start() -> Self {
-        Self(Instant::now() + PATIENCE)
+    /// From now on, for as long as the configuration lets a lookup wait.
+    pub(crate) fn start(settings: &Settings) -> Self {
+        Self(Instant::now() + lookup_deadline::of_config(&settings.config))
     }
 
     fn left(self) -> Result<Duration, CallError> {

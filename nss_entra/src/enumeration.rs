@@ -101,7 +101,7 @@ impl Stream {
             if waits > MOST_WAITS {
                 return Err(Failure::NotRunning);
             }
-            self.fetch(&mut state, settings, Deadline::start())?;
+            self.fetch(&mut state, settings, Deadline::start(settings))?;
         }
     }
 

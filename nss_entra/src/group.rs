@@ -153,7 +153,7 @@ fn refuse_reserved(settings: &Settings, name: &[u8]) -> Result<(), Failure> {
 }
 
 fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Group<'b>, Failure> {
-    let mut reader = ask(request, settings, Deadline::start(), body)?;
+    let mut reader = ask(request, settings, Deadline::start(settings), body)?;
     let group = Group::read(&mut reader)?;
     reader.end()?;
     Ok(group)

@@ -39,7 +39,7 @@ pub(crate) fn of_user(name: &[u8], known: gid_t, mut array: GroupArray<'_>) -> R
     refuse_local(local::passwd(), &[name], None)?;
     let ranges = Ranges::of_config(&settings.config);
     let mut body = Vec::new();
-    let mut reader = ask(&Request::Initgroups(name), settings, Deadline::start(), &mut body)?;
+    let mut reader = ask(&Request::Initgroups(name), settings, Deadline::start(settings), &mut body)?;
     let groups = GroupIds::read(&mut reader)?;
     reader.end()?;
     let local = local::ids(local::group(), |gid| id_may_be_ours(gid, &ranges))?;

@@ -120,7 +120,7 @@ fn from_map(
 }
 
 fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Passwd<'b>, Failure> {
-    let mut reader = ask(request, settings, Deadline::start(), body)?;
+    let mut reader = ask(request, settings, Deadline::start(settings), body)?;
     let user = Passwd::read(&mut reader)?;
     reader.end()?;
     Ok(user)

@@ -1,13 +1,14 @@
 //! The shared cache, the daemon's socket and the local files, as this process sees them.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use entra_wire::cache_map::{Limits, Mapped, SharedMap, View};
 use entra_wire::client::{self, CallError};
 use entra_wire::codec::Reader;
 use entra_wire::local;
 use entra_wire::local_names::LocalNames;
+use entra_wire::lookup_deadline;
 use entra_wire::nss::Request;
 use entra_wire::protocol::{MAX_REPLY, Status};
 use entra_wire::ranges::Ranges;
@@ -15,10 +16,6 @@ use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
 
 use crate::status::Failure;
-
-/// Longest wait of one question. The daemon answers within its own `lookup_deadline` (3 s); the rest is for a machine
-/// under load to bring that answer over.
-const PATIENCE: Duration = Duration::from_millis(3500);
 
 static MAP: SharedMap = SharedMap::new();
 
@@ -37,7 +34,7 @@ pub(crate) fn ask<'b>(request: &Request<'_>, body: &'b mut Vec<u8>) -> Result<Re
     if settings.off {
         return Err(Failure::Unavailable);
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + lookup_deadline::of_config(&settings.config);
     let frame = request.encode();
     let mut call = || {
         let left = deadline.checked_duration_since(Instant::now()).ok_or(CallError::TimedOut)?;

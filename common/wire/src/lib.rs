@@ -11,7 +11,7 @@
 //! | [`nss`], [`pam`] | the messages of `nss.sock` and `pam.sock` |
 //! | [`client`] | one request, one reply, one deadline |
 //! | [`guard`] | names and ids that cannot be ours, decided without any call |
-//! | [`ranges`] | the id ranges that the root-owned configuration grants |
+//! | [`ranges`], [`reserved`], [`lookup_deadline`] | what the root-owned configuration says: ids, names, the longest wait |
 //! | [`local`], [`local_names`] | who stands in `/etc/passwd` and `/etc/group`: read, and kept for many questions |
 //! | [`kdc_file`] | the KDC in use, for Kerberos programs |
 //! | [`cache_map`] | answers in shared memory: their layout and reader |
@@ -29,6 +29,7 @@ pub mod identity;
 pub mod kdc_file;
 pub mod local;
 pub mod local_names;
+pub mod lookup_deadline;
 pub mod nss;
 pub mod pam;
 pub mod paths;
@@ -41,3 +42,4 @@ pub mod rights;
 pub mod settings;
 #[allow(unsafe_code)] // FFI edge: socket calls that std does not offer (peer credentials, deadlines).
 mod socket;
+mod stated;

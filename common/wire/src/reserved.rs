@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::ranges::{self, strip_comment};
+use crate::{ranges, stated};
 
 /// The option's default, as TOML.
 pub const DEFAULT: &str = r#"["root", "sudo", "wheel", "adm", "admin", "admins", "staff", "sys", "operator", "disk", "shadow", "kmem", "tty", "utmp", "backup", "input", "kvm", "libvirt", "docker", "podman", "lxc", "lxd", "incus", "incus-admin", "netdev", "plugdev", "systemd-journal", "entra", "nobody", "nogroup"]"#;
@@ -29,7 +29,7 @@ impl Reserved {
 
     /// Those of a configuration's text.
     pub fn parse(text: &str) -> Self {
-        let names = stated(text).or_else(|| strings(DEFAULT)).unwrap_or_default();
+        let names = names(text).or_else(|| strings(DEFAULT)).unwrap_or_default();
         Self(names.iter().map(|name| name.to_lowercase()).collect())
     }
 
@@ -45,13 +45,8 @@ impl Reserved {
 }
 
 /// The names that the text states for the whole host; `None` where it states none, or in a way that is not known here.
-fn stated(text: &str) -> Option<Vec<String>> {
-    let mut lines = text.lines().map(strip_comment).take_while(|line| !line.trim_start().starts_with('['));
-    let first = lines.find_map(|line| {
-        let line = line.trim_start();
-        let key = line.split('=').next()?.trim().trim_matches(['"', '\'']);
-        (key == KEY).then(|| line.split_once('=').map(|(_, value)| value))?
-    })?;
+fn names(text: &str) -> Option<Vec<String>> {
+    let (first, mut lines) = stated::value(text, KEY)?;
     let mut value = first.to_owned();
     while !value.contains(']') {
         value.push(' ');

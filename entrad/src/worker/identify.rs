@@ -9,12 +9,13 @@ use entra_core::types::{GroupRecord, Sid, UserRecord};
 use entra_wire::codec::Writer;
 use entra_wire::guard::name_may_be_ours;
 use entra_wire::identity::{Account, Identity, Subject, Subjects};
+use entra_wire::lookup_deadline;
 use entra_wire::protocol::Status;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-/// Longest work on one request; what is not known then is answered so. The client waits half a second longer.
-const DEADLINE: Duration = Duration::from_secs(3);
+/// Longest work on one request; what is not known then is answered so. The client waits a moment longer.
+const DEADLINE: Duration = lookup_deadline::DEFAULT.saturating_sub(lookup_deadline::WAY);
 /// How many subjects are looked up at once: a directory answers several as quickly as one, and other lookups have room
 /// beside them.
 const AT_ONCE: usize = 8;

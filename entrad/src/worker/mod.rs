@@ -33,6 +33,7 @@ use entra_core::directory::ldap::{LdapDirectory, Settings as LdapSettings};
 use entra_core::idmap::IdMapper;
 use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
 use entra_core::store::{CredentialStore, IdentityStore, SliceStore};
+use entra_wire::lookup_deadline;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Threads of the event loop: lookups are short and wait for the network, not for a processor.
@@ -165,16 +166,18 @@ fn wire(
     let slices = SliceStore::open(&state_dir.join("idmap.db"))?;
     let mapper = IdMapper::open(slices, &config.domains)?;
     let store = Arc::new(IdentityStore::open(&state_dir.join("identity.db"))?);
+    // The rest is for the way of the answer: who asked waits for the whole time and no longer.
+    let deadline = config.lookup_deadline.saturating_sub(lookup_deadline::WAY);
     let mut domains = Vec::with_capacity(config.domains.len());
     for domain in &config.domains {
-        let settings = LdapSettings::new(domain.clone(), private_dir, config.lookup_deadline);
+        let settings = LdapSettings::new(domain.clone(), private_dir, deadline);
         let directory = Arc::new(LdapDirectory::new(settings, Arc::clone(kdc))?);
         domains.push(DomainContext::new(domain.clone(), directory));
     }
     let settings = Settings {
         cache_ttl: config.cache_ttl,
         negative_ttl: config.negative_ttl,
-        deadline: config.lookup_deadline,
+        deadline,
         reserved_groups: config.reserved_groups.clone(),
         passwd: entra_wire::local::passwd().to_owned(),
         group: entra_wire::local::group().to_owned(),

@@ -143,7 +143,8 @@ pub const OPTIONS: &[Opt] = &[
         default: Some("\"3s\""),
         example: "\"2s\"",
         summary: "Longest wait of any lookup.",
-        details: "A lookup that takes longer is answered with what is cached, or with \"try again\". The NSS module waits half a second more, and no longer.",
+        details: "A lookup that takes longer is answered with what is cached, or with \"try again\". The NSS module waits no longer, also where \
+                  the daemon is silent.",
     },
     Opt {
         scope: Scope::Global,
