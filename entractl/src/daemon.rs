@@ -28,7 +28,7 @@ pub fn ask(socket: &Path, verb: &str, request: &Request) -> Result<Reply, Failur
 /// As [`ask`].
 pub fn judge(verb: &str, reply: Reply) -> Result<Reply, Failure> {
     match reply {
-        Reply::NotFound => Err(Failure::no(verb, "the directory has no such entry")),
+        Reply::NotFound => Err(no_such_entry(verb)),
         Reply::Offline { reason } => {
             Err(Failure::new(Exit::NoDirectory, verb, format!("nothing is cached and {reason}"))
                 .remedy("`entractl check` names what keeps the directory away"))
@@ -40,6 +40,14 @@ pub fn judge(verb: &str, reply: Reply) -> Result<Reply, Failure> {
         Reply::Invalid { reason } => Err(Failure::new(Exit::Usage, verb, reason)),
         reply => Ok(reply),
     }
+}
+
+/// There is nobody by that name or id.
+pub fn no_such_entry(verb: &str) -> Failure {
+    Failure::no(verb, "the directory has no such entry").remedy(
+        "local and reserved names, ids below 1000 and computers are never the directory's here; `entractl status` says \
+         which domains are asked",
+    )
 }
 
 /// An answer of the wrong kind: daemon and command are of different versions.

@@ -20,6 +20,7 @@ use entra_core::store::{IdentityStore, SliceStore};
 use entra_core::types::fold;
 use entra_krb5::Kind;
 
+use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::host::private::PrivateFolder;
 use crate::host::{Paths, need_root};
@@ -52,7 +53,7 @@ pub fn ask(verb: &str, request: Request) -> Result<Reply, Failure> {
         answer(&lookup, request).await.map_err(|error| explain(verb, &error))
     })?;
     match reply {
-        Reply::NotFound => Err(Failure::no(verb, "the directory has no such entry")),
+        Reply::NotFound => Err(daemon::no_such_entry(verb)),
         reply => Ok(reply),
     }
 }

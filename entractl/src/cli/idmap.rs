@@ -48,9 +48,9 @@ pub struct IdmapChown {
 /// `idmap plan`
 #[derive(Debug, Args)]
 pub struct IdmapPlan {
-    /// Who gives the ids now
+    /// Who gives the ids now (default: SSSD or winbind, whichever has settings here)
     #[arg(long, value_name = "PROGRAM")]
-    pub from: Peer,
+    pub from: Option<Peer>,
     /// Its settings, where they are not in their usual place: sssd.conf, smb.conf, or the output of `midclt call
     /// directoryservices.config`
     #[arg(long, value_name = "FILE")]

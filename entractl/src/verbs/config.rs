@@ -5,26 +5,51 @@ use std::path::Path;
 
 use entra_core::config::{Config, Domain};
 use entra_core::control::{LookupKey, Reply, Request};
+use entra_core::idmap::IdMapper;
+use entra_core::store::SliceStore;
 use entra_core::types::{NameForm, Sid};
 use serde_json::json;
 
 use crate::cli::ConfigAction;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::host::{Paths, need_root};
 use crate::output::Answer;
 
+const VERB: &str = "config check";
 /// The option that is no rule of access, and names groups too.
 const TICKET_GROUPS: &str = "service_ticket_groups";
 
 /// Reads the file as the daemon does, and asks it for the names.
 pub(super) fn run(action: &ConfigAction, socket: &Path) -> Result<Answer, Failure> {
     let ConfigAction::Check { file } = action;
-    check(file, |config| missing(config, socket))
+    let paths = Paths::installed();
+    let given = |config: &Config| if *file == paths.config { keeps_ids(config, &paths.slices) } else { Ok(()) };
+    check(file, given, |config| missing(config, socket))
 }
 
-fn check(file: &Path, missing: impl FnOnce(&Config) -> Vec<String>) -> Result<Answer, Failure> {
+/// The daemon does not start with a configuration that would change ids that this host has given. Only root can read
+/// which these are.
+fn keeps_ids(config: &Config, slices: &Path) -> Result<(), String> {
+    if need_root(VERB).is_err() {
+        return Ok(());
+    }
+    let mapper = SliceStore::copy_of(slices).and_then(|slices| IdMapper::open(slices, &config.domains));
+    mapper.map(drop).map_err(|error| error.to_string())
+}
+
+fn check(
+    file: &Path,
+    keeps_ids: impl FnOnce(&Config) -> Result<(), String>,
+    missing: impl FnOnce(&Config) -> Vec<String>,
+) -> Result<Answer, Failure> {
     match entra_core::config::load(file) {
         Ok(config) => {
+            if let Err(message) = keeps_ids(&config) {
+                let mut failure = Failure::no(VERB, format!("{}: {message}", file.display()));
+                failure.more = Some(json!({ "file": file, "valid": false, "message": message }));
+                return Err(failure);
+            }
             let domains: Vec<_> = config.domains.iter().map(|domain| domain.name.clone()).collect();
             let named = if domains.is_empty() { "no domain".to_owned() } else { domains.join(", ") };
             let warnings = missing(&config);
@@ -36,7 +61,8 @@ fn check(file: &Path, missing: impl FnOnce(&Config) -> Vec<String>) -> Result<An
             Ok(Answer::done(text, json!({ "file": file, "valid": true, "domains": domains, "warnings": warnings })))
         }
         Err(error) => {
-            let mut failure = Failure::no("config check", error.to_string());
+            let exit = if error.not_permitted { Exit::NotPermitted } else { Exit::No };
+            let mut failure = Failure::new(exit, VERB, error.to_string());
             failure.more = Some(json!({
                 "file": file, "valid": false, "line": error.line, "column": error.column, "message": error.message,
             }));
@@ -75,7 +101,7 @@ fn named(domain: &Domain) -> Vec<Named> {
 /// A warning for each name that the directory does not know. None where no daemon can be asked: the file is judged by
 /// itself then.
 fn missing(config: &Config, socket: &Path) -> Vec<String> {
-    let served = match daemon::ask(socket, "config check", &Request::Status) {
+    let served = match daemon::ask(socket, VERB, &Request::Status) {
         Ok(Reply::Status(status)) => status.domains,
         _ => return Vec::new(),
     };
@@ -87,7 +113,7 @@ fn missing(config: &Config, socket: &Path) -> Vec<String> {
                 _ => name.clone(),
             });
             let request = if group { Request::Group { key } } else { Request::User { key } };
-            match daemon::ask(socket, "config check", &request) {
+            match daemon::ask(socket, VERB, &request) {
                 // "There is none" and nothing else: an outage is no proof.
                 Err(failure) if failure.exit == Exit::No && failure.error.contains("no such entry") => {
                     warnings.push(warning(&rule, &name, &domain.name));
@@ -120,13 +146,23 @@ mod tests {
         let folder = Folder::new();
         let file = folder.0.join("entra.toml");
         std::fs::write(&file, "[domains.\"a.example\"]\npreset = \"entra-ds\"\n").unwrap();
-        let answer = check(&file, |_| Vec::new()).unwrap();
+        let answer = check(&file, |_| Ok(()), |_| Vec::new()).unwrap();
         assert_eq!(answer.json["domains"], json!(["a.example"]));
         std::fs::write(&file, "cache_ttl = \"1h\"\nno_such_key = 1\n").unwrap();
-        let failure = check(&file, |_| Vec::new()).unwrap_err();
+        let failure = check(&file, |_| Ok(()), |_| Vec::new()).unwrap_err();
         assert!(failure.error.contains("entra.toml:2:1"), "{}", failure.error);
         assert_eq!(failure.to_json()["line"], 2);
-        assert!(check(&folder.0.join("none.toml"), |_| Vec::new()).is_err());
+        assert!(check(&folder.0.join("none.toml"), |_| Ok(()), |_| Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_file_that_would_change_given_ids_is_refused() {
+        let folder = Folder::new();
+        let file = folder.0.join("entra.toml");
+        std::fs::write(&file, "[domains.\"a.example\"]\n").unwrap();
+        let failure = check(&file, |_| Err("the ids".into()), |_| Vec::new()).unwrap_err();
+        assert_eq!((failure.exit, failure.to_json()["valid"].clone()), (Exit::No, json!(false)));
+        assert!(failure.error.ends_with("entra.toml: the ids"), "{}", failure.error);
     }
 
     #[test]
@@ -141,7 +177,7 @@ mod tests {
             let named = named(&config.domains[0]);
             named.iter().map(|named| warning(&named.rule, &named.name, "a.example")).collect()
         };
-        let answer = check(&file, all).unwrap();
+        let answer = check(&file, |_| Ok(()), all).unwrap();
         assert_eq!(answer.exit, Exit::Done);
         assert!(answer.text.contains(
             "\nwarning: access.permit of a.example names \"ops\": the directory has no such group, so it lets nobody in\n"

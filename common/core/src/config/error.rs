@@ -17,6 +17,8 @@ pub struct ConfigError {
     pub message: String,
     /// Whether the file does not exist: the host is not configured, which a caller may take for "no domain".
     pub missing: bool,
+    /// Whether the file is there, and not for this process to read.
+    pub not_permitted: bool,
 }
 
 impl fmt::Display for ConfigError {
@@ -56,7 +58,7 @@ impl Problem {
 
     pub fn at(self, file: PathBuf, text: &str) -> ConfigError {
         let (line, column) = self.span.map_or((0, 0), |span| line_and_column(text, span.start));
-        ConfigError { file, line, column, message: self.message, missing: false }
+        ConfigError { file, line, column, message: self.message, missing: false, not_permitted: false }
     }
 }
 

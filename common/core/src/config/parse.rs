@@ -35,12 +35,22 @@ const ACCESS: &str = "access";
 /// [`ConfigError`] with file, line and column; [`ConfigError::missing`] is set where there is no such file, which a
 /// caller may take for "no domain" (then `parse("")` gives the defaults).
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let whole = |message: String, missing| ConfigError { file: path.into(), line: 0, column: 0, message, missing };
+    let whole = |message: String, missing| ConfigError {
+        file: path.into(),
+        line: 0,
+        column: 0,
+        message,
+        missing,
+        not_permitted: false,
+    };
     let file = std::fs::File::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             whole("there is no such file; join a domain, or write one as entra.toml(5) says".into(), true)
         }
-        _ => whole(format!("cannot be opened: {error}; let everybody read it (mode 0644)"), false),
+        kind => ConfigError {
+            not_permitted: kind == std::io::ErrorKind::PermissionDenied,
+            ..whole(format!("cannot be opened: {error}; let everybody read it (mode 0644)"), false)
+        },
     })?;
     let meta = file.metadata().map_err(|error| whole(format!("cannot be examined: {error}; try again"), false))?;
     if !meta.is_file() {
@@ -57,7 +67,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
         let message = "not UTF-8; save the file in that encoding".to_owned();
-        ConfigError { file: path.into(), line, column: 1, message, missing: false }
+        ConfigError { file: path.into(), line, column: 1, message, missing: false, not_permitted: false }
     })?;
     parse_named(path, &text)
 }

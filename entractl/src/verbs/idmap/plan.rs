@@ -28,7 +28,8 @@ pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
         need_root(VERB)?;
     }
     let paths = Paths::below(&options.root);
-    let Found { file, domain, settings, mut notes } = read(options)?;
+    let from = options.from.map_or_else(|| present(&options.root), Ok)?;
+    let Found { file, domain, settings, mut notes } = read(from, options)?;
     let name = options.domain.as_ref().map(|name| name.to_lowercase()).or(domain).ok_or_else(|| {
         Failure::no(VERB, format!("{} names no domain", file.display())).remedy("name it by --domain")
     })?;
@@ -59,7 +60,7 @@ pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
         if matches!(scheme, Scheme::Attributes { .. }) {
             accounts::with_attributes(VERB, &mut everybody, alone(&name, own.clone())?)?;
         }
-        accounts::resolve(&mut everybody, options.from, &name);
+        accounts::resolve(&mut everybody, from, &name);
     }
     let choice = if options.to_config {
         own.as_ref().map_or(DEFAULTS, of_config)
@@ -125,7 +126,7 @@ pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
         text.push(written.clone());
     }
     let json = json!({
-        "from": peer_name(options.from), "settings": file, "domain": plan.name, "sid": plan.sid.to_string(),
+        "from": peer_name(from), "settings": file, "domain": plan.name, "sid": plan.sid.to_string(),
         "ids_today": describe(&plan.scheme), "compared": plan.accounts.len(), "resolved": resolved,
         "disagreeing": disagreeing, "offline": offline, "defaults": defaults.to_json(), "chosen": kept.to_json(),
         "lines": lines, "keeps_all": kept.keeps_all(), "applied": options.apply, "notes": notes,
@@ -134,9 +135,21 @@ pub(super) fn run(options: &IdmapPlan) -> Result<Answer, Failure> {
     Ok(Answer { text: text.join("\n"), json, exit })
 }
 
-fn read(options: &IdmapPlan) -> Result<Found, Failure> {
+/// Who has settings on this host.
+fn present(root: &Path) -> Result<Peer, Failure> {
+    let settings = [("etc/sssd/sssd.conf", Peer::Sssd), ("etc/samba/smb.conf", Peer::Winbind)];
+    let found = settings.into_iter().find(|(file, _)| root.join(file).exists());
+    found.map(|(_, peer)| peer).ok_or_else(|| {
+        Failure::no(VERB, "neither SSSD nor winbind has settings here to compare with").remedy(
+            "name them by --from and --config, or the root folder of the host that has them by --root; `entractl idmap \
+             show` says which ids entra.toml gives",
+        )
+    })
+}
+
+fn read(from: Peer, options: &IdmapPlan) -> Result<Found, Failure> {
     let (root, config, dump) = (options.root.as_path(), options.config.as_deref(), options.autorid.as_deref());
-    match options.from {
+    match from {
         Peer::Sssd => sssd::read(root, config, options.domain.as_deref()),
         Peer::Winbind => winbind::read(root, config, dump),
         Peer::Truenas => truenas::read(root, config, dump),
@@ -339,7 +352,7 @@ mod tests {
 
         fn plan(&self, from: Peer, apply: bool) -> Result<Answer, Failure> {
             run(&IdmapPlan {
-                from,
+                from: Some(from),
                 config: None,
                 root: self.0.0.clone(),
                 domain: None,
@@ -407,7 +420,7 @@ mod tests {
         let plan = |dump: &str| {
             let host = Host::with(&[("etc/samba/smb.conf", smb), ("dump", dump)]);
             run(&IdmapPlan {
-                from: Peer::Winbind,
+                from: Some(Peer::Winbind),
                 config: None,
                 root: host.0.0.clone(),
                 domain: None,
