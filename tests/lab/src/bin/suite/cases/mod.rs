@@ -26,6 +26,7 @@ mod local_wins;
 mod login;
 mod login_faults;
 mod names;
+mod nas;
 mod nfs;
 mod offline;
 mod outage;
@@ -103,6 +104,7 @@ pub fn all() -> Vec<Case> {
         password::CASES,
         sessions::CASES,
         service_tickets::CASES,
+        nas::CASES,
         samba::CASES,
         samba::files::CASES,
         samba::ids::CASES,
