@@ -1,5 +1,6 @@
 //! Installing packages in a node. A node's network has no way out, so apt runs in the node's mount and PID namespaces
-//! with the host's network. Lists and downloaded archives are shared by all nodes: the second install downloads nothing.
+//! with the host's network. Downloaded archives are shared by all nodes, lists by those of one Debian release (an update
+//! throws away the lists of others): the second install downloads nothing.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,10 @@ const LIMIT: Duration = Duration::from_secs(900);
 const SCRIPT: &str = r#"
 set -e
 mount --bind /run/lab/apt/archives /var/cache/apt/archives
-mount --bind /run/lab/apt/lists /var/lib/apt/lists
+. /etc/os-release
+lists=/run/lab/apt/lists-$VERSION_CODENAME
+mkdir -p "$lists/partial"
+mount --bind "$lists" /var/lib/apt/lists
 for file in resolv.conf hosts; do
     [ -e "/etc/$file" ] || : >"/etc/$file"
     mount --bind "/run/lab/apt/host/$file" "/etc/$file"
@@ -38,7 +42,7 @@ exec apt-get -q -y "$@"
 pub(crate) fn get(init: Process, words: &[&str]) -> Result<Output> {
     let _lock = Lock::take("apt")?;
     let shared = place::cache_dir().join("apt");
-    for folder in ["archives/partial", "lists/partial", "host"] {
+    for folder in ["archives/partial", "host"] {
         let path = shared.join(folder);
         fs::create_dir_all(&path).doing(|| format!("create {}", path.display()))?;
     }

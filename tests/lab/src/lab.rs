@@ -12,7 +12,7 @@ use crate::node::Node;
 use crate::place::{Lock, remove_tree, run_dir};
 use crate::process::Process;
 use crate::roots::{self, Stack};
-use crate::{booted, client, cloud, host, reference, second, winbind};
+use crate::{booted, client, cloud, host, member, reference, second, winbind};
 
 /// What to bring up.
 #[derive(Debug, Clone)]
@@ -36,6 +36,7 @@ enum Kind {
     SecondDc,
     Client,
     Booted,
+    Member,
     Reference,
     Winbind,
     Cloud,
@@ -50,7 +51,7 @@ enum Disk {
 
 /// Every node that a lab can have: its name, kind, host name and the last parts of its addresses. The domain controllers
 /// are one machine with different contents: a lab has one of them.
-const NODES: [(&str, Kind, &str, &[u8]); 10] = [
+const NODES: [(&str, Kind, &str, &[u8]); 11] = [
     ("dc", Kind::Dc(Contents::Suite), "dc1", &[10, 11]),
     ("dc-small", Kind::Dc(Contents::Small), "dc1", &[10, 11]),
     ("dc-large", Kind::Dc(Contents::Large), "dc1", &[10, 11]),
@@ -58,6 +59,7 @@ const NODES: [(&str, Kind, &str, &[u8]); 10] = [
     ("client", Kind::Client, "client1", &[20]),
     ("client2", Kind::Client, "client2", &[21]),
     ("booted", Kind::Booted, "booted1", &[22]),
+    ("member13", Kind::Member, member::HOSTNAME, &[23]),
     ("sssd", Kind::Reference, "sssd1", &[30]),
     ("winbind", Kind::Winbind, "winbind1", &[40]),
     ("cloud", Kind::Cloud, "cloud", &[50]),
@@ -211,6 +213,7 @@ impl Lab {
                 Kind::SecondDc => second::roots()?,
                 Kind::Client => client::roots(base)?,
                 Kind::Booted => booted::roots(base)?,
+                Kind::Member => member::roots()?,
                 Kind::Reference => reference::roots(base)?,
                 Kind::Winbind => winbind::roots(base)?,
                 Kind::Cloud => cloud::roots(base)?,
@@ -231,6 +234,7 @@ impl Lab {
             Kind::SecondDc => second::start(&node, &self.node("dc")?),
             Kind::Client => client::start(&node, hostname, &address),
             Kind::Booted => booted::start(&node, hostname, &address),
+            Kind::Member => member::start(&node, hostname, &address),
             Kind::Reference => reference::start(&node, hostname, &address),
             Kind::Winbind => winbind::start(&node, hostname, &address),
             Kind::Cloud => {

@@ -13,6 +13,7 @@ pub mod cloud;
 pub mod command;
 pub mod dc;
 pub mod host;
+pub mod member;
 pub mod product;
 pub mod second;
 

@@ -187,6 +187,15 @@ impl World {
         Ok(node)
     }
 
+    /// A Debian 13 host with its Samba and our packages, not joined.
+    pub fn member(&self) -> Result<Node, String> {
+        self.mend()?;
+        self.forget_computer("MEMBER13")?;
+        let node = self.lab.renew("member13")?;
+        product::install(&node, &self.packages)?;
+        Ok(node)
+    }
+
     /// Installs the packages on a node.
     pub fn install(&self, node: &Node) -> Result<(), String> {
         Ok(product::install(node, &self.packages).map(drop)?)

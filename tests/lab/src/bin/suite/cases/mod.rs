@@ -109,6 +109,7 @@ pub fn all() -> Vec<Case> {
         samba::files::CASES,
         samba::ids::CASES,
         rotation::CASES,
+        samba::newer::CASES,
         states::CASES,
         shield::CASES,
         shield_profiles::CASES,

@@ -27,33 +27,35 @@ const STEPS: [(&str, &str); 8] = [
 ];
 
 fn connected(world: &World) -> Verdict {
-    let server = serving::ready(world)?;
-    let client = serving::other(world)?;
-    serving::ticket(&client, "alice", ALICE.password)?;
+    under_a_session(&serving::ready(world)?, &serving::other(world)?, serving::SERVER)
+}
+
+/// Changes the password of a file server, which clients call `name`, while a session of alice's is open.
+pub fn under_a_session(server: &Node, client: &Node, name: &str) -> Verdict {
+    serving::ticket(client, "alice", ALICE.password)?;
     server.must(&["sh", "-c", "rm -f /srv/share/before /srv/share/after /srv/share/old"])?;
     let session = format!(
         "rm -f /tmp/go; {{ echo 'put /etc/hostname before'; while ! [ -e /tmp/go ]; do sleep 0.1; done; \
-         echo 'put /etc/hostname after'; }} | KRB5CCNAME={} smbclient //{}/share --use-kerberos=required -N",
-        serving::ccache("alice"),
-        serving::SERVER
+         echo 'put /etc/hostname after'; }} | KRB5CCNAME={} smbclient //{name}/share --use-kerberos=required -N",
+        serving::ccache("alice")
     );
     client.stop("smb-session")?;
     client.start("smb-session", &["sh", "-c", &session])?;
     let there = |file: &str| Ok(server.outside_path(&format!("/srv/share/{file}")).exists());
     serving::until("the session writes", || there("before"))?;
-    let (kvno, pid) = (newest(&server)?, session_pid(&server)?);
+    let (kvno, pid) = (newest(server)?, session_pid(server)?);
     check::text("rotate", server.run(&["entractl", "keytab", "rotate"])?)?;
-    check::equal("key version", &newest(&server)?, &(kvno + 1))?;
+    check::equal("key version", &newest(server)?, &(kvno + 1))?;
     let versions = server.must(&["sh", "-c", "klist -k /etc/krb5.keytab | awk '/@/ {print $1}' | sort -un | xargs"])?;
     check::equal("versions in the keytab", &versions, &format!("{kvno} {}", kvno + 1))?;
     // A ticket for the key of before, and a new one.
-    check::text("with the old ticket", serving::smb(&client, "alice", "share", "put /etc/hostname old")?)?;
-    serving::ticket(&client, "alice", ALICE.password)?;
-    check::text("with a new ticket", serving::smb(&client, "alice", "share", "ls")?)?;
-    check::equal("process of the open session", &session_pid(&server)?, &pid)?;
+    check::text("with the old ticket", serving::smb_at(client, name, "alice", "share", "put /etc/hostname old")?)?;
+    serving::ticket(client, "alice", ALICE.password)?;
+    check::text("with a new ticket", serving::smb_at(client, name, "alice", "share", "ls")?)?;
+    check::equal("process of the open session", &session_pid(server)?, &pid)?;
     client.must(&["touch", "/tmp/go"])?;
     serving::until("the open session goes on", || there("after"))?;
-    all_agree(&server)
+    all_agree(server)
 }
 
 fn killed(world: &World) -> Verdict {
@@ -111,7 +113,7 @@ fn by_age(world: &World) -> Verdict {
 }
 
 /// Directory, keytab and Samba have the same password.
-fn all_agree(node: &Node) -> Verdict {
+pub fn all_agree(node: &Node) -> Verdict {
     for words in [["entractl", "testjoin", ""], ["net", "ads", "testjoin"], ["wbinfo", "-t", ""]] {
         let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
         check::text(&words.join(" "), node.run(&words)?)?;

@@ -3,6 +3,7 @@
 
 pub mod files;
 pub mod ids;
+pub mod newer;
 pub mod serving;
 
 use entra_lab::Node;

@@ -23,6 +23,28 @@ const GROUPS: [&str; 6] = ["Domain Users", "Linux Admins", "AAD DC Administrator
 
 fn agreement(world: &World) -> Verdict {
     let node = serving::ready(world)?;
+    let wanted = wanted(&node)?;
+    agrees(&node, "as it runs", &wanted)?;
+    for program in ["smbd", "winbindd"] {
+        node.stop(program)?;
+    }
+    let caches = "rm -f /run/samba/gencache.tdb /var/lib/samba/winbindd_cache.tdb /var/cache/samba/winbindd_cache.tdb \
+                  /var/cache/samba/netsamlogon_cache.tdb";
+    node.must(&["sh", "-c", caches])?;
+    serving::start(&node)?;
+    agrees(&node, "without caches", &wanted)?;
+    product::stop_daemon(&node)?;
+    node.must(&["net", "cache", "flush"])?;
+    let verdict = agrees(&node, "without entrad", &wanted);
+    product::start_daemon(&node)?;
+    verdict
+}
+
+/// Name, SID, id and wbinfo's type of an account or a group.
+type Known = (String, String, String, &'static str);
+
+/// Accounts and groups as lookups give them.
+pub fn wanted(node: &Node) -> Result<Vec<Known>, String> {
     let mut wanted = Vec::new();
     for account in PEOPLE {
         let sid = format!("{DOMAIN_SID}-{}", account.rid);
@@ -40,24 +62,11 @@ fn agreement(world: &World) -> Verdict {
         check::equal(group, &listed.split(':').nth(2), &Some(gid.as_str()))?;
         wanted.push((group.to_lowercase(), sid, gid, "2"));
     }
-    agrees(&node, "as it runs", &wanted)?;
-    for program in ["smbd", "winbindd"] {
-        node.stop(program)?;
-    }
-    let caches = "rm -f /run/samba/gencache.tdb /var/lib/samba/winbindd_cache.tdb /var/cache/samba/winbindd_cache.tdb \
-                  /var/cache/samba/netsamlogon_cache.tdb";
-    node.must(&["sh", "-c", caches])?;
-    serving::start(&node)?;
-    agrees(&node, "without caches", &wanted)?;
-    product::stop_daemon(&node)?;
-    node.must(&["net", "cache", "flush"])?;
-    let verdict = agrees(&node, "without entrad", &wanted);
-    product::start_daemon(&node)?;
-    verdict
+    Ok(wanted)
 }
 
-/// Name to SID, SID to name, SID to id and id to SID, for each of `wanted` (name, SID, id, type).
-fn agrees(node: &Node, when: &str, wanted: &[(String, String, String, &str)]) -> Verdict {
+/// Name to SID, SID to name, SID to id and id to SID by winbindd, for each of `wanted`.
+pub fn agrees(node: &Node, when: &str, wanted: &[Known]) -> Verdict {
     let script = r#"
 while IFS=: read -r name sid id kind; do
     echo "$name:$(wbinfo -n "AADDS\\$name" | cut -d' ' -f1):$(wbinfo -s "$sid"):$(wbinfo -S "$sid"):$(wbinfo -Y "$sid"):$(wbinfo -U "$id"):$(wbinfo -G "$id")"

@@ -41,13 +41,18 @@ pub fn ready(world: &World) -> Result<Node, String> {
     }
     let node = world.freshly_joined()?;
     install(&node)?;
+    serve(&node)?;
+    node.put_file(MARK, "", 0o644)?;
+    Ok(node)
+}
+
+/// Configures Samba on a host that has joined, with shares, and starts it.
+pub fn serve(node: &Node) -> Verdict {
     let shipped = node.read_file("/etc/samba/smb.conf")?;
     node.put_file("/etc/samba/smb.conf", format!("{shipped}{SHARES}"), 0o644)?;
     check::status("entractl samba configure", &node.run(&["entractl", "samba", "configure"])?, 0)?;
     node.must(&["install", "-d", "-m", "1777", "/srv/share"])?;
-    start(&node)?;
-    node.put_file(MARK, "", 0o644)?;
-    Ok(node)
+    start(node)
 }
 
 /// Installs Samba.
@@ -71,12 +76,17 @@ pub fn start(node: &Node) -> Verdict {
 
 /// The first client, with smbclient.
 pub fn other(world: &World) -> Result<Node, String> {
+    client_of(world, SERVER, "10.53.0.21")
+}
+
+/// The first client, with smbclient, and with the address of this server.
+pub fn client_of(world: &World, server: &str, address: &str) -> Result<Node, String> {
     let node = world.joined()?;
     if !node.outside_path("/usr/bin/smbclient").exists() {
         check::text("apt-get install smbclient", node.apt_install(&["smbclient"])?)?;
     }
     // DNS keeps the name of a computer that was joined before for the account that made it.
-    let known = format!("grep -q {SERVER} /etc/hosts || echo 10.53.0.21 {SERVER} >>/etc/hosts");
+    let known = format!("grep -q {server} /etc/hosts || echo {address} {server} >>/etc/hosts");
     node.must(&["sh", "-c", &known])?;
     Ok(node)
 }
@@ -95,7 +105,12 @@ pub fn ticket(client: &Node, user: &str, password: &str) -> Verdict {
 
 /// smbclient as a user that has a ticket.
 pub fn smb(client: &Node, user: &str, share: &str, commands: &str) -> Result<Output, String> {
-    let (target, ccache) = (format!("//{SERVER}/{share}"), format!("KRB5CCNAME={}", ccache(user)));
+    smb_at(client, SERVER, user, share, commands)
+}
+
+/// The same at this server.
+pub fn smb_at(client: &Node, server: &str, user: &str, share: &str, commands: &str) -> Result<Output, String> {
+    let (target, ccache) = (format!("//{server}/{share}"), format!("KRB5CCNAME={}", ccache(user)));
     Ok(client.run(&["env", &ccache, "smbclient", &target, "--use-kerberos=required", "-N", "-c", commands])?)
 }
 
