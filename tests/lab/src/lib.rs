@@ -12,6 +12,7 @@ pub mod client;
 pub mod cloud;
 pub mod command;
 pub mod dc;
+pub mod guest;
 pub mod host;
 pub mod member;
 pub mod product;

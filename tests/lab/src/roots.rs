@@ -167,7 +167,7 @@ fn fill(init: Process, layer: &Layer<'_>) -> Result<()> {
 
 /// Removes what older recipes of the same layer left on disk, unless it was used within a day: another workspace may
 /// have another recipe, and a lab may be up on it.
-fn prune(dir: &Path, name: &str, keep: &Path) -> Result<()> {
+pub(crate) fn prune(dir: &Path, name: &str, keep: &Path) -> Result<()> {
     let entries = fs::read_dir(dir).doing(|| format!("read {}", dir.display()))?;
     let prefix = format!("{name}-");
     for entry in entries.flatten() {
@@ -186,17 +186,17 @@ fn prune(dir: &Path, name: &str, keep: &Path) -> Result<()> {
 }
 
 /// Marks a root as used now, by its folder's time.
-fn touch(path: &Path) -> Result<()> {
+pub(crate) fn touch(path: &Path) -> Result<()> {
     let now = fs::FileTimes::new().set_modified(SystemTime::now());
     fs::File::open(path).and_then(|folder| folder.set_times(now)).doing(|| format!("touch {}", path.display()))
 }
 
-fn announce(what: &str) -> Instant {
+pub(crate) fn announce(what: &str) -> Instant {
     eprintln!("lab: building {what}");
     Instant::now()
 }
 
-fn finish(new: &Path, path: &Path, start: Instant) -> Result<()> {
+pub(crate) fn finish(new: &Path, path: &Path, start: Instant) -> Result<()> {
     fs::rename(new, path).doing(|| format!("rename {} to {}", new.display(), path.display()))?;
     eprintln!("lab: done in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
