@@ -1,13 +1,18 @@
 //! A person's ccache, written, renewed and removed as that person: no path, link or keyring of theirs can make root do
 //! anything.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use entra_core::auth::{CcacheTarget, RenewRequest, TicketTimes};
 use entra_krb5::{Ccache, Context, Credentials, Error, Kind, Profile};
 
 use super::{Failure, ticket_file};
 use crate::privileges;
+
+/// How long a KCM daemon may take for a ticket: it is on this host, and a login is nearly over.
+const KCM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Becomes the person and writes their ticket. Gives the ccache's name, another one than asked for where that belongs to
 /// somebody else, and what is to be said of that.
@@ -64,13 +69,32 @@ pub(super) fn times(ticket: &Credentials<'_>) -> TicketTimes {
 
 fn write(context: &Context, from: &Ccache<'_>, name: &str) -> Result<(String, Option<String>), String> {
     let Some(path) = name.strip_prefix("FILE:") else {
-        let copy = || from.copy_to(&Ccache::resolve(context, name)?);
-        copy().map_err(|error| format!("the ccache {name} cannot be written: {error}"))?;
+        let copied = if name.starts_with("KCM:") {
+            copy_to_daemon(from.memory_name(), name.to_owned())
+        } else {
+            Ccache::resolve(context, name).and_then(|to| from.copy_to(&to)).map_err(|error| error.message)
+        };
+        copied.map_err(|why| format!("the ccache {name} cannot be written: {why}"))?;
         return Ok((name.to_owned(), None));
     };
     let written = ticket_file::write(context, from, path)?;
     let note = (written != path).then(|| format!("{path} belongs to somebody else, so it is {written}"));
     Ok((format!("FILE:{written}"), note))
+}
+
+/// Copies a ccache of this process's memory into the KCM daemon. libkrb5 waits for the daemon's answer without an end, so
+/// a thread of its own does: one that hangs ends with this process and keeps nobody out.
+fn copy_to_daemon(from: String, to: String) -> Result<(), String> {
+    let (done, outcome) = mpsc::channel();
+    let copy = move || {
+        // The memory's ccaches belong to the process, contexts to a thread.
+        let context = Context::without_realm()?;
+        Ccache::resolve(&context, &from)?.copy_to(&Ccache::resolve(&context, &to)?)
+    };
+    // Nobody hears it any more where it comes too late.
+    let work = move || done.send(copy().map_err(|error: Error| error.message)).unwrap_or_default();
+    thread::Builder::new().spawn(work).map_err(|error| error.to_string())?;
+    outcome.recv_timeout(KCM_PATIENCE).unwrap_or_else(|_| Err("the KCM daemon does not answer".into()))
 }
 
 fn remove(context: &Context, name: &str) -> Result<(), Failure> {
