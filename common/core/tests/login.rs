@@ -239,3 +239,18 @@ async fn the_ticket_is_renewed_for_a_session_and_goes_with_the_last_one() {
     assert_eq!(kdc.destroyed.lock().unwrap()[0].name, "FILE:/tmp/krb5cc_other");
     assert!(login.open_session(&context(0)).await.env.is_empty());
 }
+
+#[tokio::test]
+async fn logins_share_one_ccache_also_beside_a_name_that_is_taken() {
+    let host = Host::new(FakeDirectory::with_people(), "");
+    let kdc = FakeKdc::saying(KdcVerdict::Success);
+    let login = Login::new(host.start(), kdc.clone());
+    let beside = format!("FILE:/tmp/krb5cc_{ALICE_UID}_abcdefghij");
+    kdc.answer.lock().unwrap().as_mut().unwrap().ccache = Some(beside.clone());
+    for _ in 0..2 {
+        login.authenticate(&context("alice"), 0, pipe()).await;
+        login.open_session(&context("alice")).await;
+    }
+    let asked = kdc.asked.lock().unwrap().iter().map(|one| one.ccache.clone().unwrap().name).collect::<Vec<_>>();
+    assert_eq!(asked, [format!("FILE:/tmp/krb5cc_{ALICE_UID}"), beside]);
+}

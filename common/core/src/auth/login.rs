@@ -199,7 +199,8 @@ impl Login {
         let directory = self.lookup.domain(&user.domain).map(|domain| &domain.directory);
         let mut other_kdcs = directory.map(|directory| directory.other_kdcs(kdc)).unwrap_or_default();
         other_kdcs.truncate(MOST_OTHERS);
-        let ccache = CcacheTarget { uid: user.uid, gid: user.gid, name: ccache_name(&domain.ccache, user.uid) };
+        let name = self.sessions.name_for(user.uid, ccache_name(&domain.ccache, user.uid));
+        let ccache = CcacheTarget { uid: user.uid, gid: user.gid, name };
         let request = request(user, domain, TicketTo { kdc, other_kdcs, timeout, ccache: Some(ccache) });
         let offline = self.offline_of(domain);
         let (password, copy) = match offline {

@@ -78,6 +78,16 @@ impl Sessions {
         self.lock().get(&uid)?.ticket.as_ref().map(|ticket| ticket.target.name.clone())
     }
 
+    /// Where the user's next ticket goes whose ccache is to be `wanted`: into the one beside that, where an earlier login
+    /// found the name taken by somebody else. All sessions share one then too, and the end of the last leaves none.
+    pub(super) fn name_for(&self, uid: u32, wanted: String) -> String {
+        let has = self.ccache(uid).filter(|has| {
+            // One suffix, as the helper makes it: a name does not grow from login to login.
+            has.strip_prefix(&wanted).and_then(|rest| rest.strip_prefix('_')).is_some_and(|rest| !rest.contains('_'))
+        });
+        has.unwrap_or(wanted)
+    }
+
     /// The ticket of a user who has a session.
     pub(super) fn current(&self, uid: u32) -> Option<Ticket> {
         self.lock().peek(&uid).filter(|user| user.sessions > 0)?.ticket.clone()
@@ -191,6 +201,25 @@ mod tests {
         assert_eq!(sessions.ccache(UID).as_deref(), Some("FILE:/tmp/krb5cc_1"));
         assert_eq!(sessions.close(UID, 20), Some(ticket(10)));
         assert_eq!((sessions.ccache(UID), sessions.close(UID, 20)), (None, None));
+    }
+
+    #[test]
+    fn logins_share_the_ccache_beside_a_name_that_is_taken() {
+        let sessions = Sessions::new();
+        let wanted = "FILE:/tmp/krb5cc_1";
+        let beside = |name: &str| {
+            let target = CcacheTarget { name: name.into(), ..ticket(10).target };
+            sessions.proven(Ticket { target, ..ticket(10) }, 10);
+            sessions.name_for(UID, wanted.into())
+        };
+        assert_eq!(sessions.name_for(UID, wanted.into()), wanted);
+        for name in [wanted, "FILE:/tmp/krb5cc_1_abcdefghij"] {
+            assert_eq!(beside(name), name);
+        }
+        // Of another configuration, and one beside that which was beside it.
+        for name in ["FILE:/tmp/krb5cc_11", "KCM:1", "FILE:/tmp/krb5cc_1_abcdefghij_abcdefghij"] {
+            assert_eq!(beside(name), wanted);
+        }
     }
 
     #[test]
