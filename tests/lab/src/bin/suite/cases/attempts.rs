@@ -18,6 +18,8 @@ const LIMIT: Duration = Duration::from_secs(40);
 const USER: &str = "counted";
 const PASSWORD: &str = "Planted-Pass-1";
 const WRONG: &str = "not-the-password";
+/// A fine-grained password policy.
+const PSO: &str = "lab-expiring";
 
 fn counted(world: &World) -> Verdict {
     let node = world.joined()?;
@@ -47,12 +49,26 @@ fn expiring(world: &World) -> Verdict {
         check::that(days == Some(90), || format!("a minute less than 90 days: {screen}"))?;
         check::holds("what su says", &screen, "https://myaccount.microsoft.com")?;
         check::holds("what su does", &screen, "in-as-counted")?;
+        by_policy_of_their_own(world, &node)?;
         // cron would mail it with every job.
         let words = ["pamtester", "-Itty=cron", "cron", USER, "acct_mgmt"];
         let job = node.run_with(&words, None, LIMIT)?;
         check::status("an account's check for a job", &job, 0)?;
         check::that(!format!("{}{}", job.stdout, job.stderr).contains("expires"), || job.describe())
     })
+}
+
+/// A fine-grained policy makes the password of its user alone expire sooner.
+fn by_policy_of_their_own(world: &World, node: &Node) -> Verdict {
+    let dc = world.dc()?;
+    let pso = |words: &[&str]| dc.run(&[&["samba-tool", "domain", "passwordsettings", "pso"], words].concat());
+    // What a case that was interrupted left behind.
+    pso(&["delete", PSO])?;
+    let limits = ["--max-pwd-age=20", "--min-pwd-age=0", "--min-pwd-length=7", "--complexity=off"];
+    check::status("a policy", &pso(&[&["create", PSO, "1"][..], &limits].concat())?, 0)?;
+    let screen = pso(&["apply", PSO, USER]).map(drop).map_err(String::from).and_then(|()| screen_of_su(node, PASSWORD));
+    pso(&["delete", PSO])?;
+    check::holds("what su says under a policy of their own", &screen?, "Your password expires in 20 days (")
 }
 
 /// Whether one gets in with a password.

@@ -35,7 +35,11 @@ fn everybody(world: &World) -> Verdict {
     let mut wrong = Vec::new();
     for account in PEOPLE.iter().filter(|account| account.state == State::Fit) {
         // ssh(1) itself refuses names with quotes and parentheses; pamtester asks for those in another case.
-        for name in [account.sam, account.upn].into_iter().filter(|name| !name.contains(['\'', '('])) {
+        let down_level = format!("AADDS\\{}", account.sam);
+        // The last form is the same for everybody.
+        let forms = if account.sam == ALICE.sam { 3 } else { 2 };
+        let names = [account.sam, account.upn, &down_level].into_iter().take(forms);
+        for name in names.filter(|name| !name.contains(['\'', '('])) {
             let output = product::ssh(&node, name, account.password, "id -un; pwd")?;
             let canonical = account.sam.to_lowercase();
             if output.stdout != format!("{canonical}\n/home/{canonical}\n") {

@@ -11,6 +11,7 @@ use crate::world::{Planted, World};
 pub const CASES: &[Case] = &[
     ("password: passwd proves the old one, gives the domain's words and changes it", passwd),
     ("password: must change, through su to a shell", through_su),
+    ("password: must change, through login to a shell", through_login),
     ("password: must change, through sshd's keyboard-interactive to a shell with a ticket", through_sshd),
     ("password: must change, with the sshd of Debian as it comes", through_plain_sshd),
     ("password: a wrong password on an account that must change is wrong", wrong_must_change),
@@ -63,6 +64,21 @@ fn through_su(world: &World) -> Verdict {
         check::holds("su", &screen, "Your password has been changed.")?;
         check::holds("the shell", &screen, "ccache FILE:/tmp/krb5cc_")?;
         check::holds("the shell", &screen, "a ticket")
+    })
+}
+
+fn through_login(world: &World) -> Verdict {
+    let node = active_directory(world)?;
+    world.with_planted(&[Planted::user("planted", OLD).with(&MUST_CHANGE)], |_| {
+        let mut terminal = Terminal::start(&node, "login planted", LIMIT)?;
+        answer(
+            &mut terminal,
+            &[("assword: ", OLD), ("Current password: ", OLD), ("New password: ", NEW), ("Retype new", NEW)],
+        )?;
+        answer(&mut terminal, &[("$ ", "klist -s && echo a ticket of $(id -un); exit")])?;
+        let screen = terminal.finish()?.stdout;
+        check::holds("login", &screen, "Your password has been changed.")?;
+        check::holds("the shell", &screen, "a ticket of planted")
     })
 }
 
