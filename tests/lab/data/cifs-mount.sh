@@ -1,6 +1,6 @@
-# The check of bin/cifs-mount, as PID 1 of the joined client under Debian's kernel. SHARE_HOST, USER_NAME, USER_PASSWORD and
-# OTHER_NAME are set before it. What it says goes to the second serial line; its last line is "guest: passed", or "guest:
-# failed: " and what.
+# The check of bin/cifs-mount, as PID 1 of the joined client under Debian's kernel. LOGIN_HOST, SHARE_HOST, USER_NAME,
+# USER_PASSWORD, OTHER_NAME and OTHER_PASSWORD are set before it. What it says goes to the second serial line; its last
+# line is "guest: passed", or "guest: failed: " and what.
 exec >/dev/ttyS1 2>&1 </dev/null
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
 export PATH HOME LANG TERM
@@ -68,6 +68,12 @@ lists() {
     *) fail "$USER_NAME does not see the share's file in $1" ;;
     esac
 }
+# domain_ticket_alone USER PASSWORD: a ccache with nothing but the domain's ticket, which no login made
+domain_ticket_alone() {
+    setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups sh -c \
+        'kdestroy -q 2>/dev/null; printf "%s\n" "$2" | kinit "$1" >/dev/null && klist && ! klist | grep -q cifs/' sh "$1" "$2" ||
+        fail "kinit $1"
+}
 # keeps_others_out PATH: a local user reads nothing through another's mount
 keeps_others_out() {
     said=$(setpriv --reuid=localuser --regid=localuser --clear-groups cat "$1/readme.txt" 2>&1) &&
@@ -101,12 +107,21 @@ as "$USER_NAME" "$USER_PASSWORD" "for i in \$(seq 60); do klist 2>/dev/null | gr
 until_ok 60 grep -q "$SERVICE" /var/log/lab-guest-session.log || fail "no ticket for $SERVICE in the session"
 cat /var/log/lab-guest-session.log
 
+# From here on nobody gets a ticket of the cloud: what is mounted is mounted with what the login brought.
+echo "# the KDC proxy is out of reach"
+cp /etc/hosts /etc/hosts.lab
+sed -i "s/ $LOGIN_HOST//; 1s/\$/ $LOGIN_HOST/" /etc/hosts
 mount_for "$USER_NAME" /srv/share || fail "the mount"
 grep ' /srv/share cifs ' /proc/mounts || fail "no mount"
 grep ' /srv/share cifs ' /proc/mounts | grep -q 'sec=krb5,cruid=' || fail "the mount is without sec=krb5"
 lists /srv/share
 echo "by root" >/srv/share/by-root.txt || fail "root writes no file"
 refused "$OTHER_NAME" "who has no ticket, beside the other's mount"
+domain_ticket_alone "$OTHER_NAME" "$OTHER_PASSWORD"
+refused "$OTHER_NAME" "who has the domain's ticket alone"
+setpriv --reuid="$OTHER_NAME" --clear-groups --regid="$(id -g "$OTHER_NAME")" kdestroy
+echo "# the KDC proxy is back"
+cp /etc/hosts.lab /etc/hosts
 umount /srv/share || fail "umount"
 
 # The examples that ship, as they are: the unit's source and options, then autofs with its map.
@@ -127,4 +142,9 @@ lists "/mnt/azure/$USER_NAME"
 grep " /mnt/azure/$USER_NAME cifs " /proc/mounts || fail "autofs mounted something else"
 keeps_others_out "/mnt/azure/$USER_NAME"
 ! ls "/mnt/azure/$OTHER_NAME" || fail "autofs mounted for $OTHER_NAME, who has no ticket"
+
+# cifs.upcall goes to the proxy itself where the ccache has the domain's ticket.
+domain_ticket_alone "$USER_NAME" "$USER_PASSWORD"
+mount_for "$USER_NAME" /srv/share || fail "the mount with the domain's ticket alone"
+grep -h . /srv/share/readme.txt || fail "reading through it"
 end passed

@@ -9,9 +9,9 @@ for module in virtio_pci virtio_net 9pnet_virtio 9p overlay; do
     modprobe "$module"
 done
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=loose,ro root /lower
-mount -t tmpfs memory /memory
-mkdir /memory/upper /memory/work
-mount -t overlay -o lowerdir=/lower,upperdir=/memory/upper,workdir=/memory/work overlay /root
+mount -t tmpfs tmpfs /run
+mkdir /run/upper /run/work
+mount -t overlay -o lowerdir=/lower,upperdir=/run/upper,workdir=/run/work overlay /root
 mkdir -p /root/lib/modules
 cp -r /lib/modules/* /root/lib/modules/
 for folder in proc sys dev; do

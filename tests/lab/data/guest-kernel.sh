@@ -6,7 +6,7 @@ kernel() { apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: //p'; }
 # Lists age: where a package is gone from the mirror, ask once for new ones.
 fetch || { apt-get -q update && fetch; }
 
-mkdir -p ram/lib ram/proc ram/sys ram/dev ram/lower ram/memory ram/root
+mkdir -p ram/lib ram/proc ram/sys ram/dev ram/lower ram/run ram/root
 dpkg-deb --fsys-tarfile busybox-static_*.deb | tar -C ram -x ./bin
 set --  "$1" './boot/vmlinuz-*' './lib/modules/*/modules.*'
 for path in crypto lib arch/x86/crypto drivers/virtio drivers/net/virtio_net.ko drivers/net/net_failover.ko \

@@ -1,7 +1,7 @@
 //! The kernel's own mount of an Azure Files share with the tickets of a login, which no case of the suite can try where the
 //! machine's kernel has no cifs: a joined client boots under Debian's kernel in QEMU, alice logs in over SSH, and the
-//! share is mounted with `sec=krb5,cruid=…`: with the options that Microsoft gives, with those of the example unit, and by
-//! autofs with the example map. Without a ticket the mount is refused with error 126.
+//! share is mounted with `sec=krb5,cruid=…`: with the options that Microsoft gives while the KDC proxy is out of reach,
+//! with those of the example unit, and by autofs with the example map. Without a ticket the mount is refused with error 126.
 //!
 //! `cargo run -p entra-lab --bin cifs-mount [-- --keep]`, after `cargo xtask package deb`: `--keep` leaves the lab up (its
 //! name is `ENTRA_LAB_NAME`, else "cifs-mount"). Prints what it saw; exit status 1 when something was otherwise.
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use entra_lab::accounts::{ALICE, PEOPLE};
-use entra_lab::cloud::{ACCOUNT, SHARE_HOST, TENANT};
+use entra_lab::cloud::{ACCOUNT, LOGIN_HOST, SHARE_HOST, TENANT};
 use entra_lab::{Error, Lab, Options, Result, guest, product};
 
 const CHECK: &str = include_str!("../../data/cifs-mount.sh");
@@ -61,8 +61,11 @@ fn check(name: &str) -> Result<()> {
 
     // alice is in that group; the other one never logs in.
     let (user, other) = (ALICE.sam, PEOPLE[1].sam);
-    let settings =
-        format!("SHARE_HOST={SHARE_HOST}\nUSER_NAME={user}\nUSER_PASSWORD='{}'\nOTHER_NAME={other}\n", ALICE.password);
+    let settings = format!(
+        "LOGIN_HOST={LOGIN_HOST}\nSHARE_HOST={SHARE_HOST}\nUSER_NAME={user}\nUSER_PASSWORD='{}'\nOTHER_NAME={other}\n\
+         OTHER_PASSWORD='{}'\n",
+        ALICE.password, PEOPLE[1].password
+    );
     let said = guest::boot(&client, &format!("{settings}{CHECK}"), LIMIT)?;
     println!("{said}");
     if said.lines().next_back().map(str::trim_end) != Some(PASSED) {
