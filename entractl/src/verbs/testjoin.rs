@@ -5,10 +5,11 @@ use entra_core::discovery::Server;
 use entra_core::machine::Places;
 use serde_json::json;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::host::Paths;
 use crate::output::{Answer, Output, Step};
 use crate::preflight::{connect, dns, machine};
+use crate::verbs::samba::secrets;
 
 /// Tests every configured domain; the first failure ends it.
 pub(super) fn run(output: &mut Output<'_>) -> Result<Answer, Failure> {
@@ -39,7 +40,15 @@ pub(super) fn ticket(domain: &Domain, server: &Server, paths: &Paths) -> Result<
     machine::prove(&paths.keytab, &domain.realm(), server.kdc()).map_err(|failure| {
         let broken_off = Places::installed(&paths.keytab).journal.exists();
         let remedy = "a change of the machine's password was broken off: `entractl keytab rotate` brings it to its end";
-        if broken_off { failure.remedy(remedy) } else { failure }
+        if broken_off {
+            return failure.remedy(remedy);
+        }
+        // Where nobody answers, Samba finds out nothing either.
+        let way_back = if failure.exit == Exit::No { secrets::way_back() } else { None };
+        match way_back {
+            Some(remedy) => failure.remedy(remedy),
+            None => failure,
+        }
     })?;
     Ok(Step::ok("ticket", format!("{server} accepts this machine's key, and the versions agree")))
 }

@@ -5,7 +5,7 @@ mod configure;
 pub(super) mod idmap;
 pub(super) mod plan;
 pub(super) mod programs;
-mod secrets;
+pub(super) mod secrets;
 pub(super) mod smb_conf;
 #[allow(unsafe_code)] // FFI edge: libtdb.
 mod tdb;

@@ -9,15 +9,15 @@ use super::smb_conf::{self, Setting};
 use crate::cli::SambaBackend;
 use crate::exit::Failure;
 
-/// Fewest ids for everything that is no account of a configured domain: BUILTIN, well-known SIDs, SIDs of others in a
-/// PAC. Each that is met takes one.
+/// Fewest ids for everything that is no account of a configured domain: BUILTIN, well-known SIDs, accounts of domains
+/// that are trusted. Each that is met takes one.
 const LEAST: u32 = 100_000;
 /// As many are set aside where nothing is set.
 const OTHERS: u32 = 200_000;
 /// Where they are looked for: above every slice of the default range, below 2^31, which some programs take for the end.
 const OTHERS_FROM: std::ops::Range<u32> = 2_100_000_000..2_147_000_000;
 /// The first version in which winbindd writes the keytab unless it is told not to.
-const WRITES_KEYTAB: (u32, u32) = (4, 21);
+pub(super) const WRITES_KEYTAB: (u32, u32) = (4, 21);
 /// The program that answers `idmap_script(8)`.
 pub(super) const SCRIPT: &str = "/usr/libexec/entra/samba-idmap";
 

@@ -4,9 +4,12 @@
 use std::path::Path;
 
 use entra_core::types::Sid;
+use entra_wire::paths;
 
+use super::plan::WRITES_KEYTAB;
 use super::programs;
 use super::tdb::Tdb;
+use super::undo::Places;
 
 /// SEC_CHAN_WKSTA: the account is a member's (MS-NRPC 2.2.1.3.13).
 const MEMBER: u32 = 2;
@@ -24,6 +27,30 @@ pub(super) fn begin(workgroup: &str, sid: &Sid) -> Result<(), String> {
     prepare(&file, workgroup)
 }
 
+/// What brings the keytab back where Samba changed the machine's password, against its settings (`wbinfo -c`,
+/// `net ads changetrustpw`): Samba's copy is the one that counts then. Nothing where Samba does not share the password, or
+/// has a wrong one too.
+pub(in crate::verbs) fn way_back() -> Option<String> {
+    let counts = Places::installed().note.exists() && programs::testjoin().is_ok();
+    counts.then(|| {
+        let version = programs::version();
+        // Before that, RC4 keys come along; the keytab keeps them for one rotation.
+        let times = if version < WRITES_KEYTAB { " twice" } else { "" };
+        let write = write_keytab(version);
+        format!("Samba changed it and has the one that counts: `{write}`, then `entractl keytab rotate`{times}")
+    })
+}
+
+/// The command by which Samba writes its password's keys into the keytab, once.
+fn write_keytab(version: (u32, u32)) -> String {
+    let write = "net ads keytab create -P";
+    if version < WRITES_KEYTAB {
+        return write.to_owned();
+    }
+    let what = format!("{}:account_name:sync_spns:sync_kvno:sync_etypes:machine_password", paths::KEYTAB);
+    format!("{write} --option='sync machine password to keytab={what}'")
+}
+
 fn prepare(file: &Path, workgroup: &str) -> Result<(), String> {
     let tdb = Tdb::open(file)?;
     let domain = workgroup.to_uppercase();
@@ -37,4 +64,15 @@ fn prepare(file: &Path, workgroup: &str) -> Result<(), String> {
         (key("MACHINE_LAST_CHANGE_TIME"), 1u32.to_le_bytes().to_vec()),
         (key("MACHINE_SEC_CHANNEL_TYPE"), MEMBER.to_le_bytes().to_vec()),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_samba_that_was_told_to_leave_the_keytab_is_told_otherwise() {
+        assert_eq!(write_keytab((4, 17)), "net ads keytab create -P");
+        assert!(write_keytab((4, 22)).ends_with(":machine_password'"), "{}", write_keytab((4, 22)));
+    }
 }

@@ -107,6 +107,7 @@ pub fn all() -> Vec<Case> {
         nas::CASES,
         samba::CASES,
         samba::files::CASES,
+        samba::former::CASES,
         samba::ids::CASES,
         rotation::CASES,
         samba::newer::CASES,

@@ -2,6 +2,7 @@
 //! the first one, Kerberos only.
 
 pub mod files;
+pub mod former;
 pub mod ids;
 pub mod newer;
 pub mod serving;

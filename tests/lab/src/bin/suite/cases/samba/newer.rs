@@ -4,7 +4,7 @@
 use entra_lab::accounts::ALICE;
 use entra_lab::{Node, member, product};
 
-use super::{ids, serving};
+use super::{former, ids, serving};
 use crate::Case;
 use crate::cases::rotation;
 use crate::check::{self, Verdict};
@@ -15,8 +15,8 @@ pub const CASES: &[Case] =
 
 /// Name of the server as clients call it.
 const SERVER: &str = "member13.aadds.contoso.com";
-/// Has Samba write the keytab once, from its own copy of the password: what the guide names.
-const WRITE: &str = "--option=sync machine password to keytab = \
+/// Has Samba write the keytab once, from its own copy of the password: what `entractl testjoin` names.
+const WRITE: &str = "--option=sync machine password to keytab=\
                      /etc/krb5.keytab:account_name:sync_spns:sync_kvno:sync_etypes:machine_password";
 
 fn newest(world: &World) -> Verdict {
@@ -38,6 +38,7 @@ fn newest(world: &World) -> Verdict {
     let home = server.must(&["stat", "-c", "%U %a", "/home/alice"])?;
     check::equal("her home, which PAM made", &home.as_str(), &"alice 700")?;
 
+    former::carried_to(world, &server, &client, SERVER)?;
     rotation::under_a_session(&server, &client, SERVER)?;
     one_owner(&server)?;
     check::text("check samba after the change", server.run(&["entractl", "check", "samba"])?)?;
@@ -64,7 +65,12 @@ fn one_owner(server: &Node) -> Verdict {
     let behind = server.run(&["entractl", "testjoin"])?;
     check::status("testjoin with the keytab of before", &behind, 1)?;
     check::holds("what it says", &behind.stdout, "the directory has another key for this machine")?;
-    check::text("the guide's way back", server.run(&["net", "ads", "keytab", "create", "-P", WRITE])?)?;
+    check::holds(
+        "its way back",
+        &behind.stdout,
+        "`net ads keytab create -P --option='sync machine password to keytab=",
+    )?;
+    check::text("the way back", server.run(&["net", "ads", "keytab", "create", "-P", WRITE])?)?;
     check::text("rotate", server.run(&["entractl", "keytab", "rotate"])?)?;
     rotation::all_agree(server)
 }

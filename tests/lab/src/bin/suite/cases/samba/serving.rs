@@ -28,6 +28,11 @@ const SHARES: &str = "
    path = /srv/share
    read only = no
    valid users = @\"AADDS\\nest-1\"
+[windows]
+   path = /srv/share
+   read only = no
+   vfs objects = acl_xattr
+   acl_xattr:ignore system acls = yes
 ";
 
 /// The second client: joined, Samba installed, configured and running, with shares. Cases share it.
