@@ -2,6 +2,7 @@
 //! `AADDS\alice` resolves from the store while the network is away.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::Error;
 use crate::directory::DomainInfo;
@@ -96,10 +97,32 @@ impl Acquaintances {
 
     /// Replaces the file as a whole.
     pub(super) fn save(&self, known: &[DomainInfo]) -> Result<(), Error> {
+        // The first lookups after a start meet a domain at once, and one may not rename what another is writing.
+        static WRITING: Mutex<()> = Mutex::new(());
+        let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = serde_json::to_vec_pretty(known).map_err(|error| Error::Io(error.to_string()))?;
         let fresh = self.path.with_extension("new");
         std::fs::write(&fresh, text)?;
         std::fs::rename(&fresh, &self.path)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lookups_that_meet_a_domain_at_once_all_remember_it() {
+        let dir = std::env::temp_dir().join(format!("entra-known-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let acquaintances = Acquaintances::at(&dir.join("domains.json"));
+        let failed = std::thread::scope(|scope| {
+            let all: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..200).find_map(|_| acquaintances.save(&[]).err()))).collect();
+            all.into_iter().find_map(|one| one.join().unwrap())
+        });
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(failed.is_none(), "{failed:?}");
     }
 }
