@@ -220,6 +220,24 @@ fn a_kdc_that_does_not_know_the_machine_is_not_verified() {
 }
 
 #[test]
+fn a_ticket_is_renewed_for_another_life() {
+    let kdc = TestKdc::start();
+    kdc.add_user("alice", PASSWORD);
+    let context = context(kdc.address());
+    let tgt = log_in(&context, kdc.address(), "alice", PASSWORD, None).unwrap();
+    assert!(tgt.renew_till() > tgt.end(), "a login asks for a ticket that can be renewed");
+    let ccache = Ccache::memory(&context).unwrap();
+    ccache.initialize(&Principal::parse(&context, &tgt.client().unwrap()).unwrap()).unwrap();
+    ccache.store(&tgt).unwrap();
+    // Tickets tell their times in whole seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    let renewed = ccache.renewed().unwrap();
+    assert!(renewed.end() > tgt.end(), "{:?} after {:?}", renewed.end(), tgt.end());
+    assert_eq!(renewed.renew_till(), tgt.renew_till());
+    assert_eq!(ccache.tgt_end(REALM).unwrap(), Some(tgt.end()), "the ccache stays as it is");
+}
+
+#[test]
 fn a_service_ticket_is_for_the_service_asked_for() {
     let kdc = TestKdc::start();
     kdc.add_user("alice", PASSWORD);

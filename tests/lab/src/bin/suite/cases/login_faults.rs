@@ -15,6 +15,7 @@ pub const CASES: &[Case] = &[
     ("login faults: a KDC with the realm's name and other keys lets nobody in, and the log says why", impostor),
     ("login faults: a link that breaks before or in the AS exchange ends it in time, and lets nobody in", broken_login),
     ("login faults: a helper that was killed or is another version's leaves a login undecided, and says so", helper),
+    ("login faults: a clock that is wrong is told with its seconds", skewed),
     ("login faults: a link that breaks in a change of password says nothing that is not so", broken_change),
 ];
 
@@ -158,6 +159,24 @@ fn helper(world: &World) -> Verdict {
     node.must(&["mv", "/run/lab/krb5-helper", HELPER])?;
     let (said, _) = log_in(&node, ALICE.password)?;
     check::holds("with the helper again", &said, "successfully")
+}
+
+fn skewed(world: &World) -> Verdict {
+    let node = prepare(world)?;
+    node.apt_install(&["faketime"])?;
+    node.put_file("/etc/faketimerc", "+10m\n", 0o644)?;
+    // Of every program that begins from now on, the helper among them.
+    node.sh("ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload", &[])?.text()?;
+    let said = log_in(&node, ALICE.password);
+    node.must(&["rm", "/etc/ld.so.preload"])?;
+    let (said, _) = said?;
+    let seconds =
+        said.split_once("The clock of this computer is ").and_then(|(_, rest)| rest.split_once(" seconds ahead of"));
+    let seconds = seconds.and_then(|(seconds, _)| seconds.parse::<u32>().ok());
+    check::that(seconds.is_some_and(|seconds| seconds.abs_diff(600) < 60), || format!("ten minutes ahead: {said}"))?;
+    check::holds("the record", &node.log("entrad")?, "outcome=unavailable reason=clock-skew")?;
+    let (said, _) = log_in(&node, ALICE.password)?;
+    check::holds("with the right time", &said, "successfully")
 }
 
 fn broken_change(world: &World) -> Verdict {

@@ -14,6 +14,7 @@ pub const CASES: &[Case] = &[
     ("sessions: ccaches in a folder and in the kernel are the user's own", kinds),
     ("sessions: ccaches in a KCM daemon, and one that is missing or hangs stops no login", kcm),
     ("sessions: a file or link in the ccache's place is left alone and stops no login", planted),
+    ("sessions: the ticket is renewed by the domain while its session lives", renewed),
     ("sessions: sudo and a screen locker bring a session a new ticket", refreshed),
 ];
 
@@ -21,6 +22,8 @@ const CONFIG: &str = "/etc/entra/entra.toml";
 const CCACHE: &str = "/tmp/krb5cc_674001103";
 /// Where libkrb5 and sssd-kcm meet.
 const KCM_SOCKET: &str = "/run/.heim_org.h5l.kcm-socket";
+/// What the daemon's clock is ahead by, for libfaketime.
+const CLOCK: &str = "/run/lab/clock";
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn last_session(world: &World) -> Verdict {
@@ -118,6 +121,36 @@ fn planted(world: &World) -> Verdict {
         node.must(&["rm", path])?;
     }
     Ok(())
+}
+
+fn renewed(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    node.apt_install(&["faketime"])?;
+    product::stop_daemon(&node)?;
+    // The daemon's own clock alone, which says when half of a ticket's ten hours is over: its helper and the domain have
+    // the right time.
+    let clock = |ahead: &str| node.put_file(CLOCK, ahead, 0o644);
+    clock("+0")?;
+    let words = ["env", "LD_PRELOAD=libfaketimeMT.so.1", "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/faketime"];
+    let settings = [&format!("FAKETIME_TIMESTAMP_FILE={CLOCK}"), "FAKETIME_CACHE_DURATION=1"];
+    node.start("entrad", &[&words[..], &settings, &["/usr/sbin/entrad", "--foreground"]].concat())?;
+    let ready = "for step in $(seq 100); do entractl status >/dev/null && exit; sleep 0.1; done; exit 1";
+    check::status("entractl status", &node.sh(ready, &[])?, 0)?;
+    let mut session = session(&node)?;
+    let list = || node.must(&["klist", "-c", CCACHE]);
+    let before = list()?;
+    // Tickets tell their times in whole seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    clock("+6h")?;
+    // Each question makes the daemon look at its clock.
+    let done = "for step in $(seq 100); do entractl status >/dev/null; grep 'the ticket of uid 674001103' \
+                /var/log/lab-entrad.log && exit; sleep 0.1; done; exit 1";
+    let said = check::text("a renewal", node.sh(done, &[])?)?;
+    check::holds("the log", &said, "the ticket of uid 674001103 was renewed")?;
+    check::that(list()? != before, || format!("the ticket is the old one: {before}"))?;
+    session.enter("klist -s && stat -c \"still $? of %U %a\" ${KRB5CCNAME#FILE:}; exit")?;
+    check::holds("the session", &session.finish()?.stdout, "still 0 of alice 600")?;
+    gone(&node)
 }
 
 fn refreshed(world: &World) -> Verdict {
