@@ -38,7 +38,9 @@ fn crowd(world: &World) -> Verdict {
         format!("{} lookups failed meanwhile", answers.matches("failed").count())
     })?;
     let after = traces(&node)?;
-    check::equal("helpers, zombies and ccaches", &after.rest, &before.rest)?;
+    for (when, traces) in [("before", &before), ("afterwards", &after)] {
+        check::equal(when, &traces.rest.as_str(), &"helpers 0\nzombies 0\nccaches 0\n")?;
+    }
     // A file of the store may have been opened meanwhile; two hundred logins that leak leave more.
     check::that(after.descriptors <= before.descriptors + 5, || {
         format!("{} descriptors of the daemon, and {} before", after.descriptors, before.descriptors)

@@ -84,21 +84,21 @@ kadmin.local -q "addprinc -pw $1 +requires_preauth alice" >/dev/null"#;
     let verdict = diverted(&node, 88, || {
         // Whoever holds the route lets the false KDC say yes.
         check::status("kinit, which believes any KDC", &kinit(&node, ALICE.sam, FAKE_PASSWORD)?, 0)?;
-        turned_away(&node, FAKE_PASSWORD)?;
-        turned_away(&node, ALICE.password)?;
+        turned_away(&node, ALICE.sam, FAKE_PASSWORD)?;
+        turned_away(&node, ALICE.sam, ALICE.password)?;
         check::holds("the daemon's log", &node.log("entrad")?, "it may be false: it does not know alice@")?;
         // One that knows her by the name that logins use.
         let name = format!("addprinc -pw {FAKE_PASSWORD} +requires_preauth {}", ALICE.upn.replace('@', "\\@"));
         let known = node.run(&[&settings[..], &["kadmin.local", "-q", &name]].concat())?;
         check::status("her other name in the false KDC", &known, 0)?;
-        turned_away(&node, FAKE_PASSWORD)?;
-        turned_away(&node, ALICE.password)?;
+        turned_away(&node, ALICE.sam, FAKE_PASSWORD)?;
+        turned_away(&node, ALICE.sam, ALICE.password)?;
         // One that knows this host's name too, and not its key.
         let host = r#"for name in 'CLIENT2$' host/client2.aadds.contoso.com; do
             kadmin.local -q "addprinc -randkey $name" || exit 1; done"#;
         let host = node.run(&[&settings[..], &["sh", "-c", host]].concat())?;
         check::status("the host in the false KDC", &host, 0)?;
-        turned_away(&node, FAKE_PASSWORD)?;
+        turned_away(&node, ALICE.sam, FAKE_PASSWORD)?;
         // One that says of her password that it has expired, whatever it is.
         let expired = node.run(
             &[
@@ -108,7 +108,16 @@ kadmin.local -q "addprinc -pw $1 +requires_preauth alice" >/dev/null"#;
             .concat(),
         )?;
         check::status("an expired password in the false KDC", &expired, 0)?;
-        turned_away(&node, FAKE_PASSWORD)
+        turned_away(&node, ALICE.sam, FAKE_PASSWORD)?;
+        // And of somebody's of whom the directory says so too: what it gives to change the password proves nothing.
+        let due = Planted::user("due", OLD).with(&[("pwdLastSet", "0")]);
+        world.with_planted(&[due], |_| {
+            let add = r#"for name in due 'due\@AADDS.CONTOSO.COM'; do
+                kadmin.local -q "addprinc -pw $1 +requires_preauth +needchange $name" || exit 1; done"#;
+            let known = node.run(&[&settings[..], &["sh", "-c", add, "sh", FAKE_PASSWORD]].concat())?;
+            check::status("who must change in the false KDC", &known, 0)?;
+            turned_away(&node, "due", FAKE_PASSWORD)
+        })
     });
     node.stop("fake-kdc")?;
     verdict?;
@@ -250,20 +259,25 @@ fn broken_link(node: &Node, port: u16, passed: &str, then: &str, work: impl FnOn
     verdict
 }
 
-fn turned_away(node: &Node, password: &str) -> Verdict {
+fn turned_away(node: &Node, user: &str, password: &str) -> Verdict {
     let audited = |log: &str| log.lines().filter(|line| line.contains("phase=authenticate")).count();
     let before = audited(&node.log("entrad")?);
-    let (said, _) = log_in(node, password)?;
+    let (said, _) = log_in_as(node, user, password)?;
     check::that(!said.contains("successfully"), || format!("a false KDC let somebody in with {password}: {said}"))?;
     let log = node.log("entrad")?;
     check::equal("records of the refusal", &audited(&log), &(before + 1))?;
     let record = log.lines().rev().find(|line| line.contains("phase=authenticate")).unwrap_or_default();
-    check::that(!record.contains("outcome=success"), || format!("the record of a refusal: {record}"))
+    let let_on = ["outcome=success", "outcome=must-change"].iter().any(|outcome| record.contains(outcome));
+    check::that(!let_on, || format!("the record of a refusal: {record}"))
 }
 
 fn log_in(node: &Node, password: &str) -> Result<(String, Duration), String> {
+    log_in_as(node, ALICE.sam, password)
+}
+
+fn log_in_as(node: &Node, user: &str, password: &str) -> Result<(String, Duration), String> {
     let began = Instant::now();
-    let words = ["pamtester", "lab-faults", ALICE.sam, "authenticate"];
+    let words = ["pamtester", "lab-faults", user, "authenticate"];
     let output = node.run_with(&words, Some(format!("{password}\n").as_bytes()), LIMIT)?;
     Ok((format!("{}{}", output.stdout, output.stderr), began.elapsed()))
 }
