@@ -24,6 +24,10 @@ fn own(world: &World) -> Verdict {
     let bob = PEOPLE.iter().find(|account| account.sam == "bob").ok_or("no bob")?;
     let other = pamtester(&node, ALICE.sam, bob.sam, bob.password)?;
     check::that(!other.ok(), || "alice had bob's password tried".into())?;
+    // Nor does she learn here who there is.
+    let nobody = pamtester(&node, ALICE.sam, "nobody-knows", bob.password)?;
+    let told = |output: &Output| (output.status, output.stdout.clone(), output.stderr.clone());
+    check::equal("what alice is told of nobody and of bob", &told(&nobody), &told(&other))?;
     let entrad = node.log("entrad")?;
     check::holds("the daemon's log", &entrad, "uid 674001103 may not ask for another user")?;
     // Right passwords, which nobody counts against her: only the number of them.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use entra_lab::accounts::ALICE;
-use entra_lab::{Node, Terminal};
+use entra_lab::{Node, Terminal, product};
 
 use super::password::{active_directory, answer};
 use crate::Case;
@@ -15,10 +15,11 @@ pub const CASES: &[Case] = &[
     ("login faults: a KDC with the realm's name and other keys lets nobody in, and the log says why", impostor),
     ("login faults: a link that breaks before or in the AS exchange ends it in time, and lets nobody in", broken_login),
     ("login faults: a helper that was killed or is another version's leaves a login undecided, and says so", helper),
-    ("login faults: a clock that is wrong is told with its seconds", skewed),
+    ("login faults: a clock that is wrong is told with its seconds, FAST that is required and missing by name", skewed),
     ("login faults: a link that breaks in a change of password says nothing that is not so", broken_change),
 ];
 
+const CONFIG: &str = "/etc/entra/entra.toml";
 const SERVICE: &str = "/etc/pam.d/lab-faults";
 const HELPER: &str = "/usr/libexec/entra/krb5-helper";
 const KINIT_CONFIG: &str = "/run/lab/faults.conf";
@@ -185,7 +186,18 @@ fn skewed(world: &World) -> Verdict {
     check::that(seconds.is_some_and(|seconds| seconds.abs_diff(600) < 60), || format!("ten minutes ahead: {said}"))?;
     check::holds("the record", &node.log("entrad")?, "outcome=unavailable reason=clock-skew")?;
     let (said, _) = log_in(&node, ALICE.password)?;
-    check::holds("with the right time", &said, "successfully")
+    check::holds("with the right time", &said, "successfully")?;
+
+    product::stop_daemon(&node)?;
+    node.put_file(CONFIG, format!("{}\nfast = \"require\"\n", node.read_file(CONFIG)?), 0o644)?;
+    product::start_daemon(&node)?;
+    let (said, _) = log_in(&node, ALICE.password)?;
+    check::holds("with FAST", &said, "successfully")?;
+    // What armors it: without it no password is sent.
+    node.must(&["rm", "/run/entra/private/machine.ccache"])?;
+    let (said, _) = log_in(&node, ALICE.password)?;
+    check::holds("without what FAST needs", &said, "only under the protection that is required here")?;
+    check::holds("the record", &node.log("entrad")?, "outcome=unavailable reason=fast-unavailable")
 }
 
 fn broken_change(world: &World) -> Verdict {
