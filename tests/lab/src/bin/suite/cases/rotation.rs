@@ -27,7 +27,26 @@ const STEPS: [(&str, &str); 8] = [
 ];
 
 fn connected(world: &World) -> Verdict {
-    under_a_session(&serving::ready(world)?, &serving::other(world)?, serving::SERVER)
+    let server = serving::ready(world)?;
+    under_a_session(&server, &serving::other(world)?, serving::SERVER)?;
+    changed_by_samba(&server, "`net ads keytab create -P`", &[])
+}
+
+/// Has Samba change the password against its settings: the keytab is behind, which `testjoin` says, and the `remedy` that
+/// it names, `net ads keytab create` with these options, brings it back.
+pub fn changed_by_samba(server: &Node, remedy: &str, options: &[&str]) -> Verdict {
+    let newest = newest(server)?;
+    check::text("wbinfo -c", server.run(&["wbinfo", "-c"])?)?;
+    check::equal("key version after Samba's own change", &self::newest(server)?, &newest)?;
+    let behind = server.run(&["entractl", "testjoin"])?;
+    check::status("testjoin with the keytab of before", &behind, 1)?;
+    check::holds("what it says", &behind.stdout, "the directory has another key for this machine")?;
+    check::holds("the way back", &behind.stdout, remedy)?;
+    check::text("the way back", server.run(&[&["net", "ads", "keytab", "create", "-P"], options].concat())?)?;
+    for _ in 0..2 {
+        check::text("rotate", server.run(&["entractl", "keytab", "rotate"])?)?;
+    }
+    all_agree(server)
 }
 
 /// Changes the password of a file server, which clients call `name`, while a session of alice's is open.
