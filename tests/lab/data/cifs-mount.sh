@@ -38,7 +38,7 @@ service() {
     setsid "$@" >"/var/log/lab-guest-$name.log" 2>&1 &
 }
 as() {
-    SSHPASS=$2 timeout 60 sshpass -e ssh -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR \
+    SSHPASS=$2 timeout "${SESSION:-60}" sshpass -e ssh -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR \
         -oPreferredAuthentications=password -oPubkeyAuthentication=no -oNumberOfPasswordPrompts=1 -l "$1" localhost "$3"
 }
 mount_for() {
@@ -101,8 +101,8 @@ until_ok 60 getent passwd "$OTHER_NAME" || fail "entrad does not answer for $OTH
 
 refused "$USER_NAME" "before the login"
 
-# A session that stays: its ccache goes with it.
-as "$USER_NAME" "$USER_PASSWORD" "for i in \$(seq 60); do klist 2>/dev/null | grep -q $SERVICE && break; sleep 1; done; klist; sleep 1000" \
+# A session that stays to the end: its ccache goes with it.
+SESSION=1000 as "$USER_NAME" "$USER_PASSWORD" "for i in \$(seq 60); do klist 2>/dev/null | grep -q $SERVICE && break; sleep 1; done; klist; sleep 1000" \
     >/var/log/lab-guest-session.log 2>&1 &
 until_ok 60 grep -q "$SERVICE" /var/log/lab-guest-session.log || fail "no ticket for $SERVICE in the session"
 cat /var/log/lab-guest-session.log
