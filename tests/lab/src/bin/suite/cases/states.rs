@@ -143,31 +143,43 @@ fn set_states(world: &World) -> Verdict {
 }
 
 fn judge(node: &Node, situation: &str, rows: &[Row], wrong: &mut String) -> Verdict {
-    for row in rows {
-        let mut cells = vec![("acct_mgmt", row.entry, vec![])];
-        for (reason, password) in row.auth.iter().zip([OLD, "not-it"]) {
-            cells.push(("authenticate", reason, vec![password]));
-        }
-        for (reason, password) in row.change.iter().zip([OLD, "not-it"]) {
-            cells.push(("chauthtok", reason, vec![password, "short", "short", ""]));
-        }
-        for (operation, reason, typed) in cells {
-            let output = pamtester(node, row.account, operation, &typed)?;
-            let text = format!("{}{}", output.stdout, output.stderr);
-            let logged = last_reason(&node.log("entrad")?, row.account);
-            let (told, sentence) = expected(operation, reason);
-            if logged != *reason || !text.contains(told) || !text.contains(sentence) {
-                let typed = typed.first().unwrap_or(&"");
-                let _ = writeln!(
-                    wrong,
-                    "{situation} {} {operation} {typed}: wanted {reason} with {told:?} and {sentence:?}, got {logged} \
-                     with {text:?}",
-                    row.account
-                );
-            }
-        }
+    // All rows at once: PAM delays each refusal by two seconds.
+    let verdicts: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = rows.iter().map(|row| scope.spawn(|| judge_row(node, situation, row))).collect();
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    for verdict in verdicts {
+        wrong.push_str(&verdict.map_err(|_| "a row's thread panicked")??);
     }
     Ok(())
+}
+
+/// What came out otherwise than the row says.
+fn judge_row(node: &Node, situation: &str, row: &Row) -> Result<String, String> {
+    let mut wrong = String::new();
+    let mut cells = vec![("acct_mgmt", row.entry, vec![])];
+    for (reason, password) in row.auth.iter().zip([OLD, "not-it"]) {
+        cells.push(("authenticate", reason, vec![password]));
+    }
+    for (reason, password) in row.change.iter().zip([OLD, "not-it"]) {
+        cells.push(("chauthtok", reason, vec![password, "short", "short", ""]));
+    }
+    for (operation, reason, typed) in cells {
+        let output = pamtester(node, row.account, operation, &typed)?;
+        let text = format!("{}{}", output.stdout, output.stderr);
+        let logged = last_reason(&node.log("entrad")?, row.account);
+        let (told, sentence) = expected(operation, reason);
+        if logged != *reason || !text.contains(told) || !text.contains(sentence) {
+            let typed = typed.first().unwrap_or(&"");
+            let _ = writeln!(
+                wrong,
+                "{situation} {} {operation} {typed}: wanted {reason} with {told:?} and {sentence:?}, got {logged} with \
+                 {text:?}",
+                row.account
+            );
+        }
+    }
+    Ok(wrong)
 }
 
 fn pamtester(node: &Node, user: &str, operation: &str, typed: &[&str]) -> Result<entra_lab::Output, String> {
