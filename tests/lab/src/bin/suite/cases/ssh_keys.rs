@@ -11,9 +11,11 @@ use crate::world::{Planted, World};
 pub const CASES: &[Case] = &[
     ("ssh keys: a key of the directory opens sshd, one with options or of a disabled account does not", through_sshd),
     ("ssh keys: a key that was taken away opens nothing, and an outage keeps those that were seen", taken_away),
+    ("ssh keys: the attribute that the configuration names is the one that counts", configured),
     ("ssh keys: local and unknown users have none, with and without a daemon", nobodys),
 ];
 
+const CONFIG: &str = "/etc/entra/entra.toml";
 const PASSWORD: &str = "Planted-Pass-1";
 const PORT: &str = "2223";
 /// What the guide tells administrators to write.
@@ -66,6 +68,24 @@ fn taken_away(world: &World) -> Verdict {
     });
     node.stop("sshd-keys")?;
     verdict
+}
+
+fn configured(world: &World) -> Verdict {
+    let node = world.freshly_joined()?;
+    product::stop_daemon(&node)?;
+    // As it is named where the schema has sshPublicKey; the lab's has not.
+    node.put_file(CONFIG, format!("{}\nssh_key_attributes = [\"info\"]\n", node.read_file(CONFIG)?), 0o644)?;
+    product::start_daemon(&node)?;
+    node.must(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "/root/doors"])?;
+    let key = node.read_file("/root/doors.pub")?;
+    world.with_planted(&[Planted::user("keyed", PASSWORD)], |_| {
+        set(world, "keyed", &[key.trim()])?;
+        let keys = check::text("entractl ssh-keys", as_nobody(&node, "keyed")?)?;
+        check::equal("the keys in an attribute that is not configured", &keys.as_str(), &"")?;
+        modify(world, "keyed", &format!("replace: info\ninfo: {}\n", key.trim()))?;
+        let keys = check::text("entractl ssh-keys", as_nobody(&node, "keyed")?)?;
+        check::equal("the key in the one that is", &keys.as_str(), &key.trim())
+    })
 }
 
 fn nobodys(world: &World) -> Verdict {
