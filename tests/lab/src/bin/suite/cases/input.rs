@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
-use entra_lab::Node;
+use entra_lab::{Node, Terminal, product};
 use serde_json::Value;
 
 use crate::Case;
 use crate::check::{self, Verdict};
-use crate::world::World;
+use crate::world::{Planted, World};
 
 pub const CASES: &[Case] = &[
     ("input: names and numbers that nobody has are not found, at once", nobody),
     ("input: hostile names at a login are nobody's", logins),
+    (
+        "input: who sends 64 KiB or a NUL as a password, or hangs up at the prompt, gets nowhere and leaves nothing",
+        prompts,
+    ),
     ("input: broken frames on each socket cost nobody else anything", frames),
 ];
+
+const LIMIT: Duration = Duration::from_secs(40);
 
 /// Asks for each name (in hexadecimal) as a user and as a group, and each number as a uid and as a gid; prints what was
 /// found, or errno where it is not 0. errno 0: not found (getpwnam(3)).
@@ -111,6 +117,29 @@ fn logins(world: &World) -> Verdict {
     // 0 is alice herself, the control; 1 is pamtester's refusal; 124 would be a login that hangs.
     let refused = vec!["1"; names.len()];
     check::equal("the statuses of the logins", &statuses, &[vec!["0"], refused].concat())
+}
+
+fn prompts(world: &World) -> Verdict {
+    let node = world.joined()?;
+    world.with_planted(&[Planted::user("prompted", "Planted-Pass-1")], |_| {
+        for (what, typed) in [
+            ("64 KiB", vec![b'p'; 64 * 1024]),
+            ("64 KiB and a line's end", [&[b'p'; 64 * 1024][..], b"\n"].concat()),
+            ("a NUL in the password", b"Planted\0-Pass-1\n".to_vec()),
+            ("a NUL before it", b"\0Planted-Pass-1\n".to_vec()),
+            ("nothing", Vec::new()),
+        ] {
+            let output = node.run_with(&["pamtester", "sshd", "prompted", "authenticate"], Some(&typed), LIMIT)?;
+            check::status(what, &output, 1)?;
+        }
+        let mut terminal = Terminal::start(&node, "su localuser -c 'su - prompted'", LIMIT)?;
+        terminal.expect(&["assword: "])?;
+        terminal.hang_up()?;
+        let script =
+            "for step in $(seq 100); do pgrep -x 'su|pamtester|krb5-helper' || exit 0; sleep 0.1; done; exit 1";
+        check::status("processes that are left", &node.sh(script, &[])?, 0)?;
+        check::text("a login", product::ssh(&node, "prompted", "Planted-Pass-1", "true")?).map(drop)
+    })
 }
 
 /// Sends each frame on a connection of its own, as an ordinary user; prints what came back for those that are not simply
