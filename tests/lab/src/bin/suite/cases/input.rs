@@ -124,7 +124,7 @@ fn prompts(world: &World) -> Verdict {
     world.with_planted(&[Planted::user("prompted", "Planted-Pass-1")], |_| {
         for (what, typed) in [
             ("64 KiB", vec![b'p'; 64 * 1024]),
-            ("64 KiB and a line's end", [&[b'p'; 64 * 1024][..], b"\n"].concat()),
+            ("64 KiB and a line's end", [&vec![b'p'; 64 * 1024][..], b"\n"].concat()),
             ("a NUL in the password", b"Planted\0-Pass-1\n".to_vec()),
             ("a NUL before it", b"\0Planted-Pass-1\n".to_vec()),
             ("nothing", Vec::new()),
