@@ -30,11 +30,12 @@ struct Arguments {
     /// Configuration file.
     #[arg(long, value_name = "PATH", default_value = paths::CONFIG)]
     config: PathBuf,
-    /// Folder of the sockets.
-    #[arg(long, value_name = "PATH", default_value = paths::RUN_DIR, hide = true)]
+    /// Folder of the sockets. One of its own is what a daemon needs that is not root's; lookups go there where
+    /// ENTRA_RUN_DIR names it.
+    #[arg(long, value_name = "PATH", default_value = paths::RUN_DIR)]
     run_dir: PathBuf,
     /// Folder of the stores.
-    #[arg(long, value_name = "PATH", default_value = paths::STATE_DIR, hide = true)]
+    #[arg(long, value_name = "PATH", default_value = paths::STATE_DIR)]
     state_dir: PathBuf,
     /// User that the worker becomes.
     #[arg(long, value_name = "NAME", default_value = paths::USER, hide = true)]

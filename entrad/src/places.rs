@@ -130,7 +130,11 @@ fn open_folder(path: &Path) -> Result<File> {
 }
 
 fn with_path(path: &Path, error: &Error) -> Error {
-    Error::new(error.kind(), format!("{}: {error}", path.display()))
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => "; start it as root, or name folders of your own by --run-dir and --state-dir",
+        _ => "",
+    };
+    Error::new(error.kind(), format!("{}: {error}{remedy}", path.display()))
 }
 
 #[cfg(test)]
