@@ -196,6 +196,13 @@ impl World {
         Ok(node)
     }
 
+    /// A client that `net ads join` has just joined and that runs winbind, with nothing of ours.
+    pub fn winbind(&self) -> Result<Node, String> {
+        self.mend()?;
+        self.forget_computer("WINBIND1")?;
+        Ok(self.lab.renew("winbind")?)
+    }
+
     /// Installs the packages on a node.
     pub fn install(&self, node: &Node) -> Result<(), String> {
         Ok(product::install(node, &self.packages).map(drop)?)

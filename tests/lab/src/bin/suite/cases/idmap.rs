@@ -1,8 +1,9 @@
-//! Ids kept from SSSD: what the plan says on a host that runs it, and whose files they are afterwards.
+//! Ids kept from SSSD and winbind: what the plan says on a host that runs them, and whose files they are afterwards.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use entra_lab::Node;
+use entra_lab::{Node, product};
 
 use crate::Case;
 use crate::check::{self, Verdict};
@@ -10,6 +11,10 @@ use crate::world::World;
 
 pub const CASES: &[Case] = &[
     ("idmap: on a host of SSSD the plan says that nothing changes, and files keep their owners' names", from_sssd),
+    (
+        "idmap: a host moves from winbind, and its files keep their owners' names, as many as the plan says",
+        from_winbind,
+    ),
     ("idmap: the mapping in force, and the sum behind an id", shown),
     ("idmap: lines that keep ids of winbind and TrueNAS are written, and refused once others were given", applied),
     ("idmap: files follow ids that move, once, and are their owners' by name again", followed),
@@ -31,6 +36,20 @@ for line in sys.stdin:
     open(path, 'w').close()
     os.chown(path, int(uid), int(gid))
 ";
+/// What `stat` calls the owners of these files: number, user and group.
+const STAT: &str = r"cd /srv/moved && ls | sort -n | xargs stat --printf='%n\t%U\t%G\n'";
+/// Has winbindd begin anew and know nothing, until it answers.
+const ANEW: &str = "
+rm -f /var/lib/samba/winbindd_cache.tdb /var/cache/samba/*.tdb /run/samba/gencache*.tdb
+setsid winbindd --foreground --no-process-group --debug-stdout </dev/null >>/var/log/lab-winbindd.log 2>&1 &
+echo $! >/run/lab/winbindd.pid
+for step in $(seq 300); do getent -s winbind passwd alice && exit; sleep 0.1; done
+exit 1
+";
+/// Waits until ours answers: a join may be over before the daemon has reached the directory.
+const ANSWERS: &str = "for step in $(seq 300); do getent -s entra passwd alice && exit; sleep 0.1; done; exit 1";
+/// Groups of the directory whose names give rights on a host: they are shown with their domain, which winbind leaves out.
+const QUALIFIED: [&str; 2] = ["docker", "sudo"];
 const SID: &str = "S-1-5-21-3623811015-3361044348-30300820";
 
 fn from_sssd(world: &World) -> Verdict {
@@ -44,21 +63,107 @@ fn from_sssd(world: &World) -> Verdict {
     // 10,000 files of everybody whom SSSD knows, and what `stat` calls their owners there and here.
     let lines = owners(&reference)?;
     let names = |node: &Node| -> Result<String, String> {
-        node.sh("rm -rf /srv/moved", &[])?;
-        check::status(
-            "making the files",
-            &node.run_with(&["/usr/bin/python3", "-c", MAKE], Some(lines.as_bytes()), entra_lab::DEFAULT_LIMIT)?,
-            0,
-        )?;
-        let names = check::text("stat", node.sh("cd /srv/moved && ls | sort -n | xargs stat -c '%n %U %G'", &[])?)?;
+        make(node, &lines)?;
+        let names = stat(node)?;
         node.sh("rm -rf /srv/moved", &[])?;
         Ok(names)
     };
     let (before, after) = (names(&reference)?, names(&node)?);
     check::equal("files", &before.lines().count(), &10_000)?;
-    check::that(!before.contains(" UNKNOWN"), || "SSSD itself does not know the owners".into())?;
+    check::that(!before.contains("\tUNKNOWN"), || "SSSD itself does not know the owners".into())?;
     let differing = before.lines().zip(after.lines()).find(|(before, after)| before != after);
     check::equal("first file with other names", &differing, &None)
+}
+
+fn from_winbind(world: &World) -> Verdict {
+    let (node, defaults) = (world.winbind()?, world.joined()?);
+    // A range such as an administrator chooses: by our defaults every id would move.
+    let conf = node.read_file("/etc/samba/smb.conf")?.replace("674000000-674199999", "1000000-1999999");
+    node.put_file("/etc/samba/smb.conf", conf, 0o644)?;
+    node.stop("winbindd")?;
+    check::holds("alice", &check::text("winbind begun anew", node.sh(ANEW, &[])?)?, ":1001103:")?;
+    // 10,000 files of every user and every group that winbind lists.
+    let ids = |database: &str, fields: &str| -> Result<Vec<String>, String> {
+        let script = "getent -s winbind \"$1\" | cut -d: -f\"$2\"";
+        let listed = check::text(database, node.sh(script, &[database, fields])?)?;
+        Ok(listed.lines().map(str::to_owned).collect())
+    };
+    let (users, groups) = (ids("passwd", "3")?, ids("group", "3")?);
+    check::that(!users.is_empty() && !groups.is_empty(), || "winbind lists nobody".into())?;
+    let both = users.iter().cycle().zip(groups.iter().cycle());
+    let line = |(number, (uid, gid)): (usize, (&String, &String))| format!("{number} {uid} {gid}\n");
+    let lines: String = (0..10_000).zip(both).map(line).collect();
+    make(&node, &lines)?;
+    let before = stat(&node)?;
+    check::equal("files", &before.lines().count(), &10_000)?;
+    check::that(!before.contains("\tUNKNOWN"), || "winbind itself does not know the owners".into())?;
+
+    world.install(&node)?;
+    let words = ["entractl", "idmap", "plan", "--from", "winbind", "--apply", "--json"];
+    let planned = node.run_with(&words, None, PLAN)?;
+    check::status("the plan", &planned, 0)?;
+    let json: serde_json::Value = serde_json::from_str(&planned.stdout).map_err(|error| error.to_string())?;
+    let everybody = users.len() + groups.len();
+    for figure in ["compared", "resolved"] {
+        check::equal(figure, &json[figure], &everybody.into())?;
+    }
+
+    // As the guide says: winbind goes, its keys are put away, and the join takes the computer's account over.
+    node.stop("winbindd")?;
+    node.apt_purge(&["libnss-winbind", "libpam-winbind"])?;
+    let nobody = check::text("stat", node.run(&["stat", "-c", "%U %G", "/srv/moved/0"])?)?;
+    check::equal("with neither of them", &nobody.as_str(), &"UNKNOWN UNKNOWN")?;
+    node.must(&["mv", "/etc/krb5.keytab", "/root/krb5.keytab.winbind"])?;
+    check::status("entractl join", &product::join(&node)?, 0)?;
+    product::start_daemon(&node)?;
+    check::text("our answer", node.sh(ANSWERS, &[])?)?;
+    let after = stat(&node)?;
+    product::stop_daemon(&node)?;
+    as_planned("with the lines", &json["chosen"], 0, &moved(&before, &after))?;
+    node.sh("rm -rf /srv/moved", &[])?;
+
+    // The same files on a host that was joined without the lines.
+    make(&defaults, &lines)?;
+    let strange = stat(&defaults)?;
+    defaults.sh("rm -rf /srv/moved", &[])?;
+    as_planned("with the defaults", &json["defaults"], everybody, &moved(&before, &strange))
+}
+
+/// Insists that so many ids were to be others or gone, and that so many accounts have another name.
+fn as_planned(what: &str, figures: &serde_json::Value, wanted: usize, moved: &BTreeMap<(bool, &str), &str>) -> Verdict {
+    let planned = figures["changed"].as_u64().zip(figures["lost"].as_u64()).map(|(changed, lost)| changed + lost);
+    check::equal(&format!("{what}: the plan"), &planned, &u64::try_from(wanted).ok())?;
+    let first: Vec<_> = moved.iter().take(3).collect();
+    check::that(moved.len() == wanted, || format!("{what}: {} others, planned {wanted}; first {first:?}", moved.len()))
+}
+
+/// Users (`true`) and groups that have another name afterwards, and which.
+fn moved<'a>(before: &'a str, after: &'a str) -> BTreeMap<(bool, &'a str), &'a str> {
+    let mut moved = BTreeMap::new();
+    for (before, after) in before.lines().zip(after.lines().chain(std::iter::repeat(""))) {
+        let mut after = after.split('\t').skip(1);
+        for (user, name) in [true, false].into_iter().zip(before.split('\t').skip(1)) {
+            let qualified = !user && QUALIFIED.contains(&name);
+            let wanted = if qualified { format!("{name}@{}", entra_lab::dc::DNS_DOMAIN) } else { name.to_owned() };
+            let now = after.next().unwrap_or_default();
+            if now != wanted {
+                moved.insert((user, name), now);
+            }
+        }
+    }
+    moved
+}
+
+/// Makes the files of `number uid gid` lines.
+fn make(node: &Node, lines: &str) -> Verdict {
+    node.sh("rm -rf /srv/moved", &[])?;
+    let words = ["/usr/bin/python3", "-c", MAKE];
+    check::status("making the files", &node.run_with(&words, Some(lines.as_bytes()), entra_lab::DEFAULT_LIMIT)?, 0)
+}
+
+/// What `stat` calls their owners.
+fn stat(node: &Node) -> Result<String, String> {
+    check::text("stat", node.sh(STAT, &[])?)
 }
 
 fn plan_of(reference: &Node) -> Verdict {
