@@ -88,6 +88,20 @@ async fn an_outage_is_never_not_found() {
 }
 
 #[tokio::test]
+async fn before_the_domain_was_met_an_id_of_its_range_may_be_somebodys() {
+    for (mapping, uid) in [("", ALICE_UID), ("id_mapping = \"rid\"\nid_range = \"1000000-1999999\"\n", 1_001_103)] {
+        let host = Host::new(FakeDirectory::with_people(), mapping);
+        host.directory.cut();
+        let lookup = host.start();
+        let answer = lookup.user(Query::Id(uid), Freshness::Cached).await;
+        assert!(matches!(answer, Err(Error::Offline(_))), "{mapping:?}: {answer:?}");
+        host.directory.mend();
+        let alice = lookup.user(Query::Id(uid), Freshness::Cached).await.unwrap().unwrap();
+        assert_eq!(alice.value.name, "alice", "{mapping:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_directory_that_says_nothing_is_left_within_the_deadline_and_cached_users_do_not_wait() {
     let host = Host::new(FakeDirectory::with_people(), "");
     let lookup = host.start();

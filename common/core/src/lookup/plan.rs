@@ -1,6 +1,7 @@
 //! Which domain is asked, and for what: from a query to a list of searches.
 
 use crate::Error;
+use crate::config::IdMapping;
 use crate::directory::Key;
 use crate::types::{NameForm, fold};
 
@@ -43,7 +44,7 @@ impl Lookup {
     }
 
     fn id_key(&self, id: u32, domain: &DomainContext) -> Option<Key> {
-        if domain.config.id_mapping == crate::config::IdMapping::Rfc2307 {
+        if domain.config.id_mapping == IdMapping::Rfc2307 {
             return self.mapper.posix_id_allowed(&domain.config.name, id).then_some(Key::PosixId(id));
         }
         let (owner, sid) = self.mapper.sid_of(id)?;
@@ -57,9 +58,15 @@ impl Lookup {
             return Some(Query::Sid(sid));
         }
         let could_be = self.domains.iter().any(|domain| {
-            let unmet = self.mapper.own_range(&domain.config.name).is_none();
+            let met = match domain.config.id_mapping {
+                // The directory alone knows whose number it is.
+                IdMapping::Rfc2307 => false,
+                // The range is known before the domain's SID is.
+                IdMapping::Rid => domain.info().is_some(),
+                IdMapping::Sssd => self.mapper.own_range(&domain.config.name).is_some(),
+            };
             let (low, high) = domain.config.id_range;
-            (unmet || domain.config.id_mapping == crate::config::IdMapping::Rfc2307) && (low..=high).contains(&id)
+            !met && (low..=high).contains(&id)
         });
         could_be.then_some(query)
     }

@@ -46,7 +46,7 @@ echo $! >/run/lab/winbindd.pid
 for step in $(seq 300); do getent -s winbind passwd alice && exit; sleep 0.1; done
 exit 1
 ";
-/// Waits until ours answers: a join may be over before the daemon has reached the directory.
+/// Waits until ours answers: on a loaded machine the first connection may take longer than a lookup waits.
 const ANSWERS: &str = "for step in $(seq 300); do getent -s entra passwd alice && exit; sleep 0.1; done; exit 1";
 /// Groups of the directory whose names give rights on a host: they are shown with their domain, which winbind leaves out.
 const QUALIFIED: [&str; 2] = ["docker", "sudo"];
