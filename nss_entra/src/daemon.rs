@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use entra_wire::client::{self, CallError};
 use entra_wire::codec::Reader;
-use entra_wire::lookup_deadline;
 use entra_wire::nss::Request;
 use entra_wire::protocol::{MAX_REPLY, Status};
 use entra_wire::settings::Settings;
+use entra_wire::stated::Stated;
 
 use crate::status::Failure;
 
@@ -18,7 +18,7 @@ pub(crate) struct Deadline(Instant);
 impl Deadline {
     /// From now on, for as long as the configuration lets a lookup wait.
     pub(crate) fn start(settings: &Settings) -> Self {
-        Self(Instant::now() + lookup_deadline::of_config(&settings.config))
+        Self(Instant::now() + Stated::of_config(&settings.config).lookup_deadline)
     }
 
     fn left(self) -> Result<Duration, CallError> {

@@ -13,6 +13,7 @@ use entra_wire::local_names::LocalNames;
 use entra_wire::nss::Request;
 use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
+use entra_wire::stated::Stated;
 
 use crate::daemon::{Deadline, ask};
 use crate::status::Failure;
@@ -34,8 +35,6 @@ pub(crate) struct Stream {
     request: fn(&[u8]) -> Request<'_>,
     /// Whose names and ids are not given.
     local: fn() -> &'static Path,
-    /// Names besides that are not given, from the configuration.
-    reserved: fn(&Path) -> Reserved,
     /// Fewest bytes of an entry on the wire.
     least: usize,
 }
@@ -47,27 +46,22 @@ struct State {
     position: usize,
     /// How many entries it still has.
     left: usize,
-    /// Who was local when the batch came: the file is read once for a thousand entries, not for each.
-    local: Option<LocalNames>,
+    /// What the configuration stated and who was local when the batch came: read once for a thousand entries, not for each.
+    limits: Option<(Stated, LocalNames)>,
     /// Where the next batch starts: empty at the start and at the end, told apart by `begun`.
     cursor: Vec<u8>,
     begun: bool,
 }
 
 impl State {
-    const START: Self = Self { batch: Vec::new(), position: 0, left: 0, local: None, cursor: Vec::new(), begun: false };
+    const START: Self =
+        Self { batch: Vec::new(), position: 0, left: 0, limits: None, cursor: Vec::new(), begun: false };
 }
 
 impl Stream {
-    /// An enumeration of what `request` lists, `least` bytes an entry at least, without those of the `local` file and the
-    /// `reserved` names.
-    pub(crate) const fn new(
-        request: fn(&[u8]) -> Request<'_>,
-        least: usize,
-        local: fn() -> &'static Path,
-        reserved: fn(&Path) -> Reserved,
-    ) -> Self {
-        Self { state: Mutex::new(State::START), request, local, reserved, least }
+    /// An enumeration of what `request` lists, `least` bytes an entry at least, without those of the `local` file.
+    pub(crate) const fn new(request: fn(&[u8]) -> Request<'_>, least: usize, local: fn() -> &'static Path) -> Self {
+        Self { state: Mutex::new(State::START), request, local, least }
     }
 
     /// From the start again; frees the batch.
@@ -77,19 +71,20 @@ impl Stream {
         }
     }
 
-    /// Hands the next entry to `give`, which reads it and knows who is local; goes on while it skips. An entry that `give` fails on, for a
-    /// buffer that is too small, is the next one again.
+    /// Hands the next entry to `give`, which reads it and knows what the configuration states and who is local; goes on
+    /// while it skips. An entry that `give` fails on, for a buffer that is too small, is the next one again.
     pub(crate) fn next(
         &self,
         settings: &Settings,
-        mut give: impl FnMut(&mut Reader<'_>, &LocalNames) -> Result<Next, Failure>,
+        mut give: impl FnMut(&mut Reader<'_>, &Stated, &LocalNames) -> Result<Next, Failure>,
     ) -> Result<(), Failure> {
         let mut state = self.lock().ok_or(Failure::TryLater)?;
         let mut waits = 0;
         loop {
             while state.left > 0 {
                 let mut reader = Reader::new(state.batch.get(state.position..).unwrap_or_default());
-                let next = give(&mut reader, state.local.as_ref().ok_or(Failure::TryLater)?)?;
+                let (stated, local) = state.limits.as_ref().ok_or(Failure::TryLater)?;
+                let next = give(&mut reader, stated, local)?;
                 state.position = state.batch.len() - reader.rest().len();
                 state.left -= 1;
                 if matches!(next, Next::Given) {
@@ -108,13 +103,13 @@ impl Stream {
     /// The batch after the current one.
     fn fetch(&self, state: &mut State, settings: &Settings, deadline: Deadline) -> Result<(), Failure> {
         if state.begun && state.cursor.is_empty() {
-            (state.batch, state.local) = (Vec::new(), None);
+            (state.batch, state.limits) = (Vec::new(), None);
             return Err(Failure::NotFound);
         }
         // Before the batch is let go: where nobody can tell who is local, it is asked for again.
-        let reserved = (self.reserved)(&settings.config);
-        let local = LocalNames::read((self.local)(), usize::MAX, &reserved, |id| id >= ID_FLOOR)
+        let local = LocalNames::read((self.local)(), usize::MAX, &Reserved::NONE, |id| id >= ID_FLOOR)
             .map_err(|_| Failure::TryLater)?;
+        let limits = (Stated::of_config(&settings.config), local);
         let mut batch = std::mem::take(&mut state.batch);
         let mut reader = ask(&(self.request)(&state.cursor), settings, deadline, &mut batch)?;
         let cursor = reader.cursor()?.to_vec();
@@ -125,7 +120,7 @@ impl Stream {
         }
         let rest = reader.rest().len();
         let position = batch.len() - rest;
-        *state = State { batch, position, left, local: Some(local), cursor, begun: true };
+        *state = State { batch, position, left, limits: Some(limits), cursor, begun: true };
         Ok(())
     }
 

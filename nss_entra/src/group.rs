@@ -7,9 +7,8 @@ use entra_wire::cache_map::{Key, Limits, Mapped, View, reader};
 use entra_wire::guard::{ID_FLOOR, begins_with_member, fits_lines, id_may_be_ours, name_may_be_ours};
 use entra_wire::local_names::LocalNames;
 use entra_wire::nss::{Group, Request};
-use entra_wire::ranges::Ranges;
-use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
+use entra_wire::stated::Stated;
 
 use crate::buffer::Destination;
 use crate::daemon::{Deadline, ask};
@@ -18,8 +17,7 @@ use crate::local::{self, refuse_local};
 use crate::shared;
 use crate::status::Failure;
 
-static STREAM: Stream =
-    Stream::new(|cursor| Request::GroupList(cursor), Group::LEAST, local::group, Reserved::of_config);
+static STREAM: Stream = Stream::new(|cursor| Request::GroupList(cursor), Group::LEAST, local::group);
 
 /// `getgrnam`: the group of this name, with all of its members.
 pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
@@ -34,13 +32,15 @@ pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CGroup>) -> Result<
     if given.is_some() {
         return Ok(());
     }
-    refuse_reserved(settings, name)?;
-    let mut body = Vec::new();
-    let group = look_up(&Request::GroupByName(name), settings, &mut body)?;
-    if !may_be_ours(&group, &Ranges::of_config(&settings.config)) {
+    let stated = Stated::of_config(&settings.config);
+    if stated.reserved.have(name) {
         return Err(Failure::NotFound);
     }
-    refuse_reserved(settings, group.name)?;
+    let mut body = Vec::new();
+    let group = look_up(&Request::GroupByName(name), settings, &mut body)?;
+    if !may_be_ours(&group, &stated) {
+        return Err(Failure::NotFound);
+    }
     refuse_local(local::group(), &[name, group.name], Some(group.gid))?;
     pack(group, into)
 }
@@ -58,16 +58,15 @@ pub(crate) fn by_gid(gid: u32, mut into: Destination<'_, CGroup>) -> Result<(), 
     if given.is_some() {
         return Ok(());
     }
-    let ranges = Ranges::of_config(&settings.config);
-    if !id_may_be_ours(gid, &ranges) {
+    let stated = Stated::of_config(&settings.config);
+    if !id_may_be_ours(gid, &stated.ranges) {
         return Err(Failure::NotFound);
     }
     let mut body = Vec::new();
     let group = look_up(&Request::GroupByGid(gid), settings, &mut body)?;
-    if group.gid != gid || !may_be_ours(&group, &ranges) {
+    if group.gid != gid || !may_be_ours(&group, &stated) {
         return Err(Failure::NotFound);
     }
-    refuse_reserved(settings, group.name)?;
     refuse_local(local::group(), &[group.name], Some(gid))?;
     pack(group, into)
 }
@@ -75,10 +74,9 @@ pub(crate) fn by_gid(gid: u32, mut into: Destination<'_, CGroup>) -> Result<(), 
 /// `getgrent`: the next group of the enumeration.
 pub(crate) fn next(mut into: Destination<'_, CGroup>) -> Result<(), Failure> {
     let settings = Settings::current();
-    let ranges = Ranges::of_config(&settings.config);
-    STREAM.next(settings, |reader, local| {
+    STREAM.next(settings, |reader, stated, local| {
         let group = Group::read(reader)?;
-        if !may_be_ours(&group, &ranges) || local.have(group.name) || local.have_id(group.gid) {
+        if !may_be_ours(&group, stated) || local.have(group.name) || local.have_id(group.gid) {
             return Ok(Next::Skipped);
         }
         pack(group, into.reborrow())?;
@@ -147,11 +145,6 @@ fn point_at(
     filled == count
 }
 
-/// Programs of the host give rights to such a name: whoever carries it, it is not the directory's.
-fn refuse_reserved(settings: &Settings, name: &[u8]) -> Result<(), Failure> {
-    if Reserved::of_config(&settings.config).have(name) { Err(Failure::NotFound) } else { Ok(()) }
-}
-
 fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>) -> Result<Group<'b>, Failure> {
     let mut reader = ask(request, settings, Deadline::start(settings), body)?;
     let group = Group::read(&mut reader)?;
@@ -159,8 +152,9 @@ fn look_up<'b>(request: &Request<'_>, settings: &Settings, body: &'b mut Vec<u8>
     Ok(group)
 }
 
-fn may_be_ours(group: &Group<'_>, ranges: &Ranges) -> bool {
-    name_may_be_ours(group.name) && id_may_be_ours(group.gid, ranges)
+/// Programs of the host give rights to a reserved name: whoever carries it, it is not the directory's.
+fn may_be_ours(group: &Group<'_>, stated: &Stated) -> bool {
+    name_may_be_ours(group.name) && !stated.reserved.have(group.name) && id_may_be_ours(group.gid, &stated.ranges)
 }
 
 fn pack(group: Group<'_>, into: Destination<'_, CGroup>) -> Result<(), Failure> {

@@ -15,8 +15,8 @@ use entra_wire::cache_map::reader::GroupsOfUser;
 use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{GroupIds, Request};
-use entra_wire::ranges::Ranges;
 use entra_wire::settings::Settings;
+use entra_wire::stated::Stated;
 
 use crate::daemon::{Deadline, ask};
 use crate::local::{self, refuse_local};
@@ -37,7 +37,7 @@ pub(crate) fn of_user(name: &[u8], known: gid_t, mut array: GroupArray<'_>) -> R
     }
     // A local account is asked for here too (glibc asks every source): its groups are /etc/group's alone.
     refuse_local(local::passwd(), &[name], None)?;
-    let ranges = Ranges::of_config(&settings.config);
+    let ranges = Stated::of_config(&settings.config).ranges;
     let mut body = Vec::new();
     let mut reader = ask(&Request::Initgroups(name), settings, Deadline::start(settings), &mut body)?;
     let groups = GroupIds::read(&mut reader)?;

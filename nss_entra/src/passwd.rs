@@ -7,8 +7,8 @@ use entra_wire::cache_map::{Key, Limits, Mapped, View};
 use entra_wire::guard::{ID_FLOOR, fits_lines, id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Passwd, Request};
 use entra_wire::ranges::Ranges;
-use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
+use entra_wire::stated::Stated;
 
 use crate::buffer::Destination;
 use crate::daemon::{Deadline, ask};
@@ -17,8 +17,7 @@ use crate::local::{self, refuse_local};
 use crate::shared;
 use crate::status::Failure;
 
-static STREAM: Stream =
-    Stream::new(|cursor| Request::PasswdList(cursor), Passwd::LEAST, local::passwd, |_| Reserved::NONE);
+static STREAM: Stream = Stream::new(|cursor| Request::PasswdList(cursor), Passwd::LEAST, local::passwd);
 
 /// `getpwnam`: the user that has this name in any of its forms.
 pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
@@ -35,7 +34,7 @@ pub(crate) fn by_name(name: &[u8], mut into: Destination<'_, CPasswd>) -> Result
     }
     let mut body = Vec::new();
     let user = look_up(&Request::PasswdByName(name), settings, &mut body)?;
-    if !may_be_ours(&user, &Ranges::of_config(&settings.config)) {
+    if !may_be_ours(&user, &Stated::of_config(&settings.config).ranges) {
         return Err(Failure::NotFound);
     }
     refuse_local(local::passwd(), &[name, user.name], Some(user.uid))?;
@@ -55,7 +54,7 @@ pub(crate) fn by_uid(uid: u32, mut into: Destination<'_, CPasswd>) -> Result<(),
     if given.is_some() {
         return Ok(());
     }
-    let ranges = Ranges::of_config(&settings.config);
+    let ranges = Stated::of_config(&settings.config).ranges;
     if !id_may_be_ours(uid, &ranges) {
         return Err(Failure::NotFound);
     }
@@ -71,10 +70,9 @@ pub(crate) fn by_uid(uid: u32, mut into: Destination<'_, CPasswd>) -> Result<(),
 /// `getpwent`: the next user of the enumeration.
 pub(crate) fn next(mut into: Destination<'_, CPasswd>) -> Result<(), Failure> {
     let settings = Settings::current();
-    let ranges = Ranges::of_config(&settings.config);
-    STREAM.next(settings, |reader, local| {
+    STREAM.next(settings, |reader, stated, local| {
         let user = Passwd::read(reader)?;
-        if !may_be_ours(&user, &ranges) || local.have(user.name) || local.have_id(user.uid) {
+        if !may_be_ours(&user, &stated.ranges) || local.have(user.name) || local.have_id(user.uid) {
             return Ok(Next::Skipped);
         }
         pack(&user, into.reborrow())?;

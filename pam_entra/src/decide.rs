@@ -2,7 +2,7 @@
 
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
 use entra_wire::pam::{Code, Outcome};
-use entra_wire::ranges::Ranges;
+use entra_wire::stated::Stated;
 use entra_wire::{local, paths};
 use pam::constants::PamResultCode;
 use pam::items::User;
@@ -58,7 +58,7 @@ fn may_be_ours(name: &[u8]) -> bool {
     // Known, with an id that is not ours: another NSS module's user. Unknown: new to us, or the daemon is away; only
     // the daemon can tell.
     // Without a domain nothing is ours, so that a host that has not joined is as it was before.
-    let ranges = Ranges::of_config(paths::CONFIG.as_ref());
+    let ranges = Stated::of_config(paths::CONFIG.as_ref()).ranges;
     if ranges.is_empty() {
         return false;
     }

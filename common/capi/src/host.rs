@@ -8,12 +8,12 @@ use entra_wire::client::{self, CallError};
 use entra_wire::codec::Reader;
 use entra_wire::local;
 use entra_wire::local_names::LocalNames;
-use entra_wire::lookup_deadline;
 use entra_wire::nss::Request;
 use entra_wire::protocol::{MAX_REPLY, Status};
 use entra_wire::ranges::Ranges;
 use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
+use entra_wire::stated::Stated;
 
 use crate::status::Failure;
 
@@ -34,7 +34,7 @@ pub(crate) fn ask<'b>(request: &Request<'_>, body: &'b mut Vec<u8>) -> Result<Re
     if settings.off {
         return Err(Failure::Unavailable);
     }
-    let deadline = Instant::now() + lookup_deadline::of_config(&settings.config);
+    let deadline = Instant::now() + Stated::of_config(&settings.config).lookup_deadline;
     let frame = request.encode();
     let mut call = || {
         let left = deadline.checked_duration_since(Instant::now()).ok_or(CallError::TimedOut)?;
@@ -67,8 +67,8 @@ impl Bounds {
         let names = |path: &Path, reserved: &Reserved| {
             LocalNames::read(path, usize::MAX, reserved, |_| true).map_err(|_| Failure::Unavailable)
         };
-        let config = &Settings::current().config;
-        let (ranges, reserved) = (Ranges::of_config(config), Reserved::of_config(config));
-        Ok(Self { ranges, users: names(local::passwd(), &Reserved::NONE)?, groups: names(local::group(), &reserved)? })
+        let stated = Stated::of_config(&Settings::current().config);
+        let users = names(local::passwd(), &Reserved::NONE)?;
+        Ok(Self { ranges: stated.ranges, users, groups: names(local::group(), &stated.reserved)? })
     }
 }

@@ -7,7 +7,7 @@ use entra_wire::client::{self, CallError, Trust};
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Passwd, Request};
 use entra_wire::protocol::{MAX_REPLY, Status};
-use entra_wire::ranges::Ranges;
+use entra_wire::stated::Stated;
 use entra_wire::{local, paths};
 
 /// Longest wait of one call: the daemon's own deadline (3 s), and half a second for the way.
@@ -83,7 +83,7 @@ impl Host {
     /// Whatever the daemon says: no name of this host's own, no id that the configuration does not grant.
     fn believe(&self, user: &Passwd<'_>) -> Option<User> {
         let name = std::str::from_utf8(user.name).ok()?;
-        let granted = id_may_be_ours(user.uid, &Ranges::of_config(&self.config));
+        let granted = id_may_be_ours(user.uid, &Stated::of_config(&self.config).ranges);
         let sound = granted && name_may_be_ours(user.name) && !self.is_local(name);
         sound.then(|| User { name: name.to_owned(), uid: user.uid })
     }

@@ -11,7 +11,7 @@
 //! | [`nss`], [`pam`] | the messages of `nss.sock` and `pam.sock` |
 //! | [`client`] | one request, one reply, one deadline |
 //! | [`guard`] | names and ids that cannot be ours, decided without any call |
-//! | [`ranges`], [`reserved`], [`lookup_deadline`] | what the root-owned configuration says: ids, names, the longest wait |
+//! | [`stated`] | what the root-owned configuration says to the modules: [`ranges`], [`reserved`], [`lookup_deadline`] |
 //! | [`local`], [`local_names`] | who stands in `/etc/passwd` and `/etc/group`: read, and kept for many questions |
 //! | [`kdc_file`] | the KDC in use, for Kerberos programs |
 //! | [`cache_map`] | answers in shared memory: their layout and reader |
@@ -24,6 +24,7 @@
 pub mod cache_map;
 pub mod client;
 pub mod codec;
+mod config_text;
 pub mod guard;
 pub mod identity;
 pub mod kdc_file;
@@ -42,4 +43,4 @@ pub mod rights;
 pub mod settings;
 #[allow(unsafe_code)] // FFI edge: socket calls that std does not offer (peer credentials, deadlines).
 mod socket;
-mod stated;
+pub mod stated;

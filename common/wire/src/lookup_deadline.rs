@@ -1,10 +1,9 @@
-//! How long a lookup may keep a process waiting: `lookup_deadline` of `/etc/entra/entra.toml`, read by the modules
-//! themselves, because it holds above all where the daemon does not answer.
+//! How long a lookup may keep a process waiting: `lookup_deadline` of `/etc/entra/entra.toml`. It holds above all
+//! where the daemon does not answer.
 
-use std::path::Path;
 use std::time::Duration;
 
-use crate::{ranges, stated};
+use crate::config_text;
 
 /// The option's name.
 const KEY: &str = "lookup_deadline";
@@ -13,14 +12,9 @@ pub const DEFAULT: Duration = Duration::from_secs(3);
 /// What the daemon keeps of it for the way of its answer.
 pub const WAY: Duration = Duration::from_millis(250);
 
-/// That of the configuration at `path`; the default where it states none, or none that is known here.
-pub fn of_config(path: &Path) -> Duration {
-    parse(&ranges::read(path).unwrap_or_default())
-}
-
-/// That of a configuration's text.
+/// That of a configuration's text; the default where it states none, or none that is known here.
 pub fn parse(text: &str) -> Duration {
-    let seconds = stated::value(text, KEY).and_then(|(value, _)| {
+    let seconds = config_text::value(text, KEY).and_then(|(value, _)| {
         let quoted = value.trim();
         let quote = quoted.chars().next().filter(|first| matches!(first, '"' | '\''))?;
         quoted.strip_prefix(quote)?.strip_suffix(quote)?.strip_suffix('s')?.parse().ok()

@@ -1,21 +1,15 @@
-//! The id ranges that `/etc/entra/entra.toml` grants, read by the modules themselves: a forged socket or cache can
-//! name no id outside them.
+//! The id ranges that `/etc/entra/entra.toml` grants: a forged socket or cache can name no id outside them.
 //!
-//! The modules carry no TOML parser. This scanner knows comments, strings, table headers and the key `id_range`, and
-//! grants the default range wherever a domain states none. The daemon's parser refuses files that the two could read
-//! differently (`id_range` is a plain string on one line).
+//! This scanner knows comments, strings, table headers and the key `id_range`, and grants the default range wherever a
+//! domain states none. The daemon's parser refuses files that the two could read differently (`id_range` is a plain string
+//! on one line).
 
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::Mutex;
+use crate::config_text::strip_comment;
 
 /// Range of a domain that states none: SSSD's, 200,000 up to and with 2,000,199,999.
 pub const DEFAULT: (u32, u32) = (200_000, 2_000_199_999);
 /// Most ranges that are kept; a configuration with more is treated as granting the first ones.
 const MAX_RANGES: usize = 16;
-/// Longest configuration that is read.
-const MAX_CONFIG: u64 = 256 * 1024;
 
 /// A set of inclusive id ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,28 +21,8 @@ pub struct Ranges {
 impl Ranges {
     const EMPTY: Self = Self { list: [(1, 0); MAX_RANGES], count: 0 };
 
-    /// The ranges that the configuration at `path` grants, remembered until the file changes. None where the file is
-    /// missing, names no domain, is neither root's nor this process's own, or can be written by others: on a host that
-    /// has not joined, every id is somebody else's.
-    pub fn of_config(path: &Path) -> Self {
-        static LAST: Mutex<Option<(Stamp, Ranges)>> = Mutex::new(None);
-        let Ok(meta) = std::fs::metadata(path) else { return Self::parse("") };
-        let stamp = Stamp::of(&meta);
-        // try_lock: after a fork in the middle of another thread's call the lock stays taken; reading again is right.
-        if let Ok(last) = LAST.try_lock()
-            && let Some((known, ranges)) = *last
-            && known == stamp
-        {
-            return ranges;
-        }
-        let ranges = read(path).map_or_else(|| Self::parse(""), |text| Self::parse(&text));
-        if let Ok(mut last) = LAST.try_lock() {
-            *last = Some((stamp, ranges));
-        }
-        ranges
-    }
-
-    /// The ranges that a configuration's text grants.
+    /// The ranges that a configuration's text grants. None where it names no domain: on a host that has not joined, every
+    /// id is somebody else's.
     pub fn parse(text: &str) -> Self {
         let mut ranges = Self::EMPTY;
         let mut domains = 0;
@@ -97,34 +71,6 @@ impl Ranges {
     }
 }
 
-/// What tells one version of the file from the next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    changed: (i64, i64),
-    size: u64,
-}
-
-impl Stamp {
-    fn of(meta: &std::fs::Metadata) -> Self {
-        Self { device: meta.dev(), inode: meta.ino(), changed: (meta.ctime(), meta.ctime_nsec()), size: meta.size() }
-    }
-}
-
-/// The configuration's text, where it is a file of root's or of this process's own that nobody else can write.
-pub(crate) fn read(path: &Path) -> Option<String> {
-    let file = std::fs::File::open(path).ok()?;
-    let meta = file.metadata().ok()?;
-    let own = std::fs::metadata("/proc/self").map(|process| process.uid()).unwrap_or_default();
-    if !meta.is_file() || (meta.uid() != 0 && meta.uid() != own) || meta.mode() & 0o022 != 0 {
-        return None;
-    }
-    let mut text = String::new();
-    file.take(MAX_CONFIG).read_to_string(&mut text).ok()?;
-    Some(text)
-}
-
 /// `[domains.x]`, `[domains."x"]`: a table of a domain, not one below it.
 fn is_domain_header(trimmed: &str) -> bool {
     let Some(inner) = trimmed.trim_start_matches('[').trim_start().strip_prefix("domains") else { return false };
@@ -136,20 +82,6 @@ fn is_domain_header(trimmed: &str) -> bool {
         }
         _ => name.split_once(']').is_some_and(|(bare, _)| !bare.contains('.')),
     }
-}
-
-/// The line without its comment: a `#` outside of quotes.
-pub(crate) fn strip_comment(line: &str) -> &str {
-    let mut quote = None;
-    for (at, byte) in line.bytes().enumerate() {
-        match (quote, byte) {
-            (None, b'#') => return &line[..at],
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (Some(open), close) if open == close => quote = None,
-            _ => {}
-        }
-    }
-    line
 }
 
 /// `id_range = "LOW-HIGH"` anywhere in a line (also in an inline table).

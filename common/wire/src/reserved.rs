@@ -1,52 +1,44 @@
 //! Group names that local programs give rights to (`wheel`, `docker`): no group of the directory has one of them, whatever
-//! the daemon says. From `reserved_groups` in `/etc/entra/entra.toml`, read by the modules themselves.
+//! the daemon says. From `reserved_groups` in `/etc/entra/entra.toml`.
 //!
-//! The modules carry no TOML parser. This scanner knows the one list of plain strings that the option is; where it is
-//! written in another way, the default list counts: a name too many is refused, never one too few.
+//! This scanner knows the one list of plain strings that the option is; where it is written in another way, the default
+//! list counts: a name too many is refused, never one too few.
 
-use std::path::Path;
-
-use crate::{ranges, stated};
+use crate::config_text;
 
 /// The option's default, as TOML.
 pub const DEFAULT: &str = r#"["root", "sudo", "wheel", "adm", "admin", "admins", "staff", "sys", "operator", "disk", "shadow", "kmem", "tty", "utmp", "backup", "input", "kvm", "libvirt", "docker", "podman", "lxc", "lxd", "incus", "incus-admin", "netdev", "plugdev", "systemd-journal", "entra", "nobody", "nogroup"]"#;
 /// The option's name.
 const KEY: &str = "reserved_groups";
 
-/// Names in lower case.
+/// Names in lower case, each with a newline behind it: one piece of memory, which is soon copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reserved(Vec<String>);
+pub struct Reserved(String);
 
 impl Reserved {
     /// No name: for users, whose rights no name gives.
-    pub const NONE: Self = Self(Vec::new());
+    pub const NONE: Self = Self(String::new());
 
-    /// Those of the configuration at `path`; the default ones where it states none, cannot be read, or is not root's or
-    /// this process's own.
-    pub fn of_config(path: &Path) -> Self {
-        Self::parse(&ranges::read(path).unwrap_or_default())
-    }
-
-    /// Those of a configuration's text.
+    /// Those of a configuration's text; the default ones where it states none.
     pub fn parse(text: &str) -> Self {
         let names = names(text).or_else(|| strings(DEFAULT)).unwrap_or_default();
-        Self(names.iter().map(|name| name.to_lowercase()).collect())
+        Self(names.iter().flat_map(|name| [name.to_lowercase(), "\n".to_owned()]).collect())
     }
 
     /// Whether this is one of them, in whatever letter case.
     pub fn have(&self, name: &[u8]) -> bool {
-        self.0.iter().any(|reserved| name.eq_ignore_ascii_case(reserved.as_bytes()))
+        self.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
     }
 
     /// The names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(String::as_bytes)
+        self.0.split_terminator('\n').map(str::as_bytes)
     }
 }
 
 /// The names that the text states for the whole host; `None` where it states none, or in a way that is not known here.
 fn names(text: &str) -> Option<Vec<String>> {
-    let (first, mut lines) = stated::value(text, KEY)?;
+    let (first, mut lines) = config_text::value(text, KEY)?;
     let mut value = first.to_owned();
     while !value.contains(']') {
         value.push(' ');

@@ -7,7 +7,7 @@ use std::time::Duration;
 use entra_core::auth::{AuthRequest, CcacheTarget, Kept, MOST_OTHERS};
 use entra_core::types::Sid;
 use entra_wire::local;
-use entra_wire::ranges::Ranges;
+use entra_wire::stated::Stated;
 
 use crate::helper::Request;
 
@@ -141,7 +141,7 @@ impl Policy {
     }
 
     fn persons(&self, ids: &[u32]) -> Result<(), &'static str> {
-        let ranges = Ranges::of_config(&self.config);
+        let ranges = Stated::of_config(&self.config).ranges;
         let foreign = ids.iter().any(|id| *id < FIRST_ID || !ranges.contains(*id));
         if foreign { Err("an id outside the ranges of the configuration") } else { Ok(()) }
     }

@@ -100,9 +100,6 @@ pub struct Opt {
     pub details: &'static str,
 }
 
-/// Group names that no domain group may carry by default: membership in them gives rights on a Linux host.
-const RESERVED_GROUPS: &str = entra_wire::reserved::DEFAULT;
-
 const DAY: u64 = 86_400;
 
 /// All options, in the order in which they are shown.
@@ -159,7 +156,7 @@ pub const OPTIONS: &[Opt] = &[
         scope: Scope::Global,
         key: "reserved_groups",
         kind: Kind::TextList,
-        default: Some(RESERVED_GROUPS),
+        default: Some(entra_wire::reserved::DEFAULT),
         example: r#"["root", "sudo", "wheel", "docker"]"#,
         summary: "Names that a domain group carries only as name@domain.",
         details: "Local programs give rights to these names. A list here replaces the default one; names of /etc/group \

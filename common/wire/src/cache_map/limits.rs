@@ -10,6 +10,7 @@ use crate::guard::{id_may_be_ours, name_may_be_ours};
 use crate::local_names::{LocalNames, Unknown};
 use crate::ranges::Ranges;
 use crate::reserved::Reserved;
+use crate::stated::Stated;
 
 /// Most bytes of local names in one file, NULs not counted: some 100,000 accounts. Beyond that this process does
 /// without the map, and the socket answers.
@@ -147,11 +148,12 @@ impl Limits {
     /// # Errors
     /// [`Unknown`]: then no answer of a map can be judged.
     pub(super) fn read(sources: &Sources) -> Result<Self, Unknown> {
-        let ranges = Ranges::of_config(&sources.config);
-        let names = |path: &Path, reserved| LocalNames::read(path, MAX_NAMES, reserved, |id| ranges.contains(id));
-        let reserved = Reserved::of_config(&sources.config);
-        let local =
-            Local { users: names(&sources.passwd, &Reserved::NONE)?, groups: names(&sources.group, &reserved)? };
+        let stated = Stated::of_config(&sources.config);
+        let ranges = stated.ranges;
+        let names =
+            |path: &Path, reserved: &Reserved| LocalNames::read(path, MAX_NAMES, reserved, |id| ranges.contains(id));
+        let users = names(&sources.passwd, &Reserved::NONE)?;
+        let local = Local { users, groups: names(&sources.group, &stated.reserved)? };
         Ok(Self { ranges, local })
     }
 
