@@ -78,7 +78,8 @@ impl Stage {
             quick,
         };
         product::stop_daemon(&stage.client)?;
-        stage.client.sh("rm -f /var/lib/entra/identity.db*", &[])?;
+        // In a lab that is used again, a stop of an earlier load would end ours before it has asked anything.
+        stage.client.sh("rm -f /var/lib/entra/identity.db* /run/chaos/stop-*", &[])?.text()?;
         stage.ticket_of_the_first()?;
         stage.write_truth()?;
         Ok(stage)
