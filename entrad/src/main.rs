@@ -11,6 +11,7 @@ use clap::Parser;
 use entra_core::Error;
 use entra_core::auth::{AuthAnswer, AuthRequest, Kdc, MachineTicket, PasswordPipe};
 use entra_core::config::{self, Config};
+use entra_core::whole_file;
 use entra_krb5::Profile;
 use entra_wire::{local, paths};
 use entrad::account::{self, Account};
@@ -179,10 +180,7 @@ fn write_krb5_conf(places: &Places, config: &Config) -> std::io::Result<()> {
     let realm = config.domains.first().map_or_else(|| "UNJOINED.INVALID".into(), config::Domain::realm);
     let profile = Profile::new(&realm, &[])
         .ok_or_else(|| std::io::Error::other(format!("{realm} cannot be a Kerberos realm: check the domain's name")))?;
-    let path = places.krb5_conf();
-    let fresh = path.with_extension("conf.new");
-    std::fs::write(&fresh, profile.to_text())?;
-    std::fs::rename(&fresh, &path)
+    whole_file::replace(&places.krb5_conf(), profile.to_text().as_bytes(), 0o644)
 }
 
 /// Without the broker nobody can log in any more. The service manager starts both anew.

@@ -1,11 +1,11 @@
 //! One question to the daemon: one connection, one deadline.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use entra_wire::client::{self, CallError};
 use entra_wire::codec::Reader;
 use entra_wire::nss::Request;
-use entra_wire::protocol::{MAX_REPLY, Status};
+use entra_wire::protocol::Status;
+use entra_wire::question;
 use entra_wire::settings::Settings;
 use entra_wire::stated::Stated;
 
@@ -20,10 +20,6 @@ impl Deadline {
     pub(crate) fn start(settings: &Settings) -> Self {
         Self(Instant::now() + Stated::of_config(&settings.config).lookup_deadline)
     }
-
-    fn left(self) -> Result<Duration, CallError> {
-        self.0.checked_duration_since(Instant::now()).ok_or(CallError::TimedOut)
-    }
 }
 
 /// Asks the daemon, and gives a reader over the answer's payload in `body`.
@@ -36,14 +32,7 @@ pub(crate) fn ask<'b>(
     if settings.off {
         return Err(Failure::NotRunning);
     }
-    let frame = request.encode();
-    let mut call = || client::call(&settings.socket, settings.trust, &frame, &[], MAX_REPLY, deadline.left()?, body);
-    match call() {
-        // A daemon that is being replaced closes its connections: the next one answers.
-        Err(CallError::Broken) => call()?,
-        other => other?,
-    }
-    let (status, payload) = client::open_reply(body)?;
+    let (status, payload) = question::ask(request, &settings.socket, settings.trust, deadline.0, body)?;
     match status {
         Status::Ok => Ok(payload),
         Status::NotFound => Err(Failure::NotFound),

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use entra_wire::cache_map::{Limits, Mapped, SharedMap, View};
-use entra_wire::client::{self, CallError};
 use entra_wire::codec::Reader;
 use entra_wire::local;
 use entra_wire::local_names::LocalNames;
 use entra_wire::nss::Request;
-use entra_wire::protocol::{MAX_REPLY, Status};
+use entra_wire::protocol::Status;
+use entra_wire::question;
 use entra_wire::ranges::Ranges;
 use entra_wire::reserved::Reserved;
 use entra_wire::settings::Settings;
@@ -35,17 +35,7 @@ pub(crate) fn ask<'b>(request: &Request<'_>, body: &'b mut Vec<u8>) -> Result<Re
         return Err(Failure::Unavailable);
     }
     let deadline = Instant::now() + Stated::of_config(&settings.config).lookup_deadline;
-    let frame = request.encode();
-    let mut call = || {
-        let left = deadline.checked_duration_since(Instant::now()).ok_or(CallError::TimedOut)?;
-        client::call(&settings.socket, settings.trust, &frame, &[], MAX_REPLY, left, body)
-    };
-    match call() {
-        // A daemon that is being replaced closes its connections: the next one answers.
-        Err(CallError::Broken) => call()?,
-        other => other?,
-    }
-    match client::open_reply(body)? {
+    match question::ask(request, &settings.socket, settings.trust, deadline, body)? {
         (Status::Ok, payload) => Ok(payload),
         (status, _) => Err(status.into()),
     }

@@ -21,5 +21,6 @@ pub mod lookup;
 pub mod machine;
 pub mod store;
 pub mod types;
+pub mod whole_file;
 
 pub use error::Error;

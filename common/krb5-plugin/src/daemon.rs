@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use entra_wire::client::{self, CallError, Trust};
+use entra_wire::client::Trust;
 use entra_wire::guard::{id_may_be_ours, name_may_be_ours};
 use entra_wire::nss::{Passwd, Request};
-use entra_wire::protocol::{MAX_REPLY, Status};
+use entra_wire::protocol::Status;
+use entra_wire::question;
 use entra_wire::stated::Stated;
 use entra_wire::{local, paths};
 
@@ -62,16 +63,8 @@ impl Host {
 
     fn ask(&self, request: &Request<'_>) -> Option<User> {
         let mut body = Vec::new();
-        let mut call = || {
-            let left = self.deadline.checked_duration_since(Instant::now()).ok_or(CallError::TimedOut)?;
-            client::call(&self.socket, self.trust, &request.encode(), &[], MAX_REPLY, left, &mut body)
-        };
-        match call() {
-            // A daemon that is being replaced closes its connections: the next one answers.
-            Err(CallError::Broken) => call().ok()?,
-            other => other.ok()?,
-        }
-        let (status, mut payload) = client::open_reply(&body).ok()?;
+        let asked = question::ask(request, &self.socket, self.trust, self.deadline, &mut body);
+        let (status, mut payload) = asked.ok()?;
         if status != Status::Ok {
             return None;
         }

@@ -10,6 +10,7 @@
 //! | [`codec`] | reading and writing the grammar's primitives, bounds checked |
 //! | [`nss`], [`pam`] | the messages of `nss.sock` and `pam.sock` |
 //! | [`client`] | one request, one reply, one deadline |
+//! | [`question`] | a lookup's request, tried twice where the daemon is being replaced |
 //! | [`guard`] | names and ids that cannot be ours, decided without any call |
 //! | [`stated`] | what the root-owned configuration says to the modules: [`ranges`], [`reserved`], [`lookup_deadline`] |
 //! | [`local`], [`local_names`] | who stands in `/etc/passwd` and `/etc/group`: read, and kept for many questions |
@@ -35,6 +36,7 @@ pub mod nss;
 pub mod pam;
 pub mod paths;
 pub mod protocol;
+pub mod question;
 pub mod ranges;
 pub mod reserved;
 #[allow(unsafe_code)] // FFI edge: SCM_RIGHTS, which std does not have.

@@ -1,14 +1,14 @@
 //! Tells Kerberos programs which KDC is in use: a file per realm, written anew while the directory answers and gone when
 //! it does not ([`entra_wire::kdc_file`]).
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use entra_core::lookup::Lookup;
+use entra_core::whole_file;
 use entra_wire::kdc_file::{self, PERIOD};
 
 /// How soon a change of the domain controller shows.
@@ -65,17 +65,7 @@ impl KdcFiles {
 
 /// Whole or not at all; whether it is there now.
 fn write(path: &Path, kdc: SocketAddr) -> bool {
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let fresh = PathBuf::from(fresh);
-    remove(&fresh);
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&fresh)
-        .and_then(|mut file| file.write_all(kdc_file::text(kdc).as_bytes()))
-        .and_then(|()| std::fs::rename(&fresh, path));
+    let written = whole_file::replace(path, kdc_file::text(kdc).as_bytes(), 0o644);
     if let Err(error) = &written {
         log::debug!("{} could not be written: {error}", path.display());
     }

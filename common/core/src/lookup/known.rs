@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::Error;
 use crate::directory::DomainInfo;
 use crate::types::{DomainId, NameForm, fold};
+use crate::whole_file;
 
 use super::{Lookup, Query};
 
@@ -101,10 +102,7 @@ impl Acquaintances {
         static WRITING: Mutex<()> = Mutex::new(());
         let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = serde_json::to_vec_pretty(known).map_err(|error| Error::Io(error.to_string()))?;
-        let fresh = self.path.with_extension("new");
-        std::fs::write(&fresh, text)?;
-        std::fs::rename(&fresh, &self.path)?;
-        Ok(())
+        Ok(whole_file::replace(&self.path, &text, 0o600)?)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The krb5.conf that libkrb5's GSSAPI reads in this process. It says that there is nothing to look for: the service ticket
 //! is got before GSSAPI is asked ([`entra_krb5::gss`]), from the KDC of the server that is being connected to.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::whole_file;
 
 /// Names no realm and no KDC, so that it serves every domain, and nothing is ever asked behind our back. The host's own
 /// file could name a plugin that answers from stale files (SSSD's locator), or be broken.
@@ -25,20 +25,7 @@ pub(super) fn write(path: &Path) -> std::io::Result<()> {
     if std::fs::read(path).is_ok_and(|found| found == TEXT.as_bytes()) {
         return Ok(());
     }
-    replace(path)
-}
-
-fn replace(path: &Path) -> std::io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
-    file.write_all(TEXT.as_bytes())?;
-    std::fs::rename(&temporary, path)
+    whole_file::replace(path, TEXT.as_bytes(), 0o644)
 }
 
 #[cfg(test)]
