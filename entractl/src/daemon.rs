@@ -11,7 +11,7 @@ use entra_wire::protocol::{MAX_REPLY, MAX_REQUEST, Op, Status};
 use crate::exit::{Exit, Failure};
 
 /// Longest wait for an answer. Above the daemon's own deadline of a lookup, so that its reason arrives.
-const TIMEOUT: Duration = Duration::from_secs(15);
+pub const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Asks the daemon that listens on `socket` and turns every answer that is none into a [`Failure`].
 ///

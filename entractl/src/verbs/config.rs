@@ -113,12 +113,9 @@ fn missing(config: &Config, socket: &Path) -> Vec<String> {
                 _ => name.clone(),
             });
             let request = if group { Request::Group { key } } else { Request::User { key } };
-            match daemon::ask(socket, VERB, &request) {
-                // "There is none" and nothing else: an outage is no proof.
-                Err(failure) if failure.exit == Exit::No && failure.error.contains("no such entry") => {
-                    warnings.push(warning(&rule, &name, &domain.name));
-                }
-                _ => {}
+            // "There is none" and nothing else: an outage is no proof.
+            if matches!(daemon::exchange(socket, VERB, &request, daemon::TIMEOUT), Ok(Reply::NotFound)) {
+                warnings.push(warning(&rule, &name, &domain.name));
             }
         }
     }
