@@ -35,6 +35,15 @@ esac
 exec apt-get -q -y "$@"
 "#;
 
+/// Runs `work` while no other node has apt at the shared archives: for a test that calls apt itself.
+///
+/// # Errors
+/// When the lock cannot be taken.
+pub fn with_archives<T>(work: impl FnOnce() -> T) -> Result<T> {
+    let _lock = Lock::take("apt")?;
+    Ok(work())
+}
+
 /// Runs `apt-get WORDS` in the node.
 ///
 /// # Errors

@@ -33,6 +33,7 @@ mod roots;
 mod terminal;
 mod winbind;
 
+pub use apt::with_archives;
 pub use command::{Output, TIMED_OUT};
 pub use error::{Error, Result};
 pub use lab::{Lab, Options, down};

@@ -38,7 +38,7 @@ impl Planted {
     }
 }
 
-/// The lab of the suite.
+/// The lab of a lane of the suite.
 pub struct World {
     /// The lab itself, to cut cables.
     pub lab: Lab,
@@ -48,14 +48,17 @@ pub struct World {
 }
 
 impl World {
-    /// Brings up the directory, two clients and the reference.
-    pub fn up(packages: PathBuf) -> Result<Self, String> {
+    /// Ends what an interrupted run left of the labs of this name.
+    pub fn clear(name: &str) -> Result<(), String> {
+        entra_lab::down(name)?;
+        Ok(entra_lab::down(&two(name))?)
+    }
+
+    /// Brings up the directory and two clients.
+    pub fn up(name: &str, packages: PathBuf) -> Result<Self, String> {
         product::packages(&packages)?;
-        let nodes = ["dc", "client", "client2", "sssd"].map(str::to_owned).to_vec();
-        let name = std::env::var("ENTRA_LAB_NAME").unwrap_or_else(|_| "suite".into());
-        entra_lab::down(&name)?;
-        entra_lab::down(&two(&name))?;
-        let lab = Lab::up(&Options { name, nodes })?;
+        let nodes = ["dc", "client", "client2"].map(str::to_owned).to_vec();
+        let lab = Lab::up(&Options { name: name.to_owned(), nodes })?;
         Ok(Self { lab, packages, two: OnceLock::new() })
     }
 
@@ -86,7 +89,7 @@ impl World {
     /// Ends all of it, and looks for what it may have left.
     pub fn down(self) -> Result<(), String> {
         entra_lab::down(&two(self.lab.name()))?;
-        let folder = format!("/{}", self.lab.name());
+        let folder = format!("/{}/", self.lab.name());
         let inits: Vec<u32> =
             self.lab.nodes().iter().filter_map(|name| Some(self.lab.node(name).ok()?.host_pid())).collect();
         let namespaces: Vec<PathBuf> = inits.iter().filter_map(|pid| namespace(&pid.to_string())).collect();
@@ -107,8 +110,12 @@ impl World {
         Ok(self.lab.node("dc")?)
     }
 
-    /// The reference: SSSD joined to the same directory.
+    /// The reference: SSSD joined to the same directory. Brought up by the first case that wants it.
     pub fn reference(&self) -> Result<Node, String> {
+        if self.lab.node("sssd").is_err() {
+            self.mend()?;
+            Lab::up(&Options { name: self.lab.name().to_owned(), nodes: vec!["sssd".into()] })?;
+        }
         Ok(self.lab.node("sssd")?)
     }
 

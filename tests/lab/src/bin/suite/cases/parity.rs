@@ -3,6 +3,7 @@
 //! What differs on purpose stands in [`KEPT`], each with its reason; README.md says the same to users.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::thread;
 
 use serde::Deserialize;
@@ -94,7 +95,8 @@ fn everybody(world: &World) -> Verdict {
     }
     let found = compare(&ours, &sssd, &listing);
     let (kept, meant) = sort(&found);
-    println!(
+    // Printed at once: another lane prints too.
+    let mut told = format!(
         "        {} users (passwd, id) and {} groups asked; {} answers of entrad, {} of SSSD; {} differ, {} of them on \
          purpose:",
         questions.users.len(),
@@ -105,9 +107,9 @@ fn everybody(world: &World) -> Verdict {
         found.len() - meant.len()
     );
     for (rule, count) in KEPT.iter().zip(&kept) {
-        println!("        {count:4}  {} ({})", rule.what, rule.why);
+        let _ = write!(told, "\n        {count:4}  {} ({})", rule.what, rule.why);
     }
-    nested_table(&ours, &sssd, &listing);
+    println!("{told}{}", nested_table(&ours, &sssd, &listing));
     check::that(meant.is_empty(), || meant.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let idle: Vec<&str> = KEPT.iter().zip(&kept).filter(|(_, count)| **count == 0).map(|(rule, _)| rule.what).collect();
     check::equal("differences that are kept, and do not occur", &idle, &Vec::new())?;
@@ -155,17 +157,19 @@ fn sort(found: &[Difference]) -> (Vec<usize>, Vec<&Difference>) {
 }
 
 /// Who is shown in a group beyond its direct members, on each side.
-fn nested_table(ours: &Answers, sssd: &Answers, listing: &Listing) {
-    println!("        groups that hold groups: members shown beyond the direct ones");
-    println!("        {:<40} {:>6} {:>6} {:>6}  groups in it", "", "direct", "entrad", "SSSD");
+fn nested_table(ours: &Answers, sssd: &Answers, listing: &Listing) -> String {
+    let mut table = "\n        groups that hold groups: members shown beyond the direct ones".to_owned();
+    let _ = write!(table, "\n        {:<40} {:>6} {:>6} {:>6}  groups in it", "", "direct", "entrad", "SSSD");
     for (name, listed) in listing.groups.iter().filter(|(_, listed)| !listed.nested.is_empty()) {
         let beyond = |answers: &Answers| {
             let members = answers.groups.get(name).map(|group| group.members.difference(&listed.direct).count());
             members.map_or_else(|| "-".to_owned(), |count| count.to_string())
         };
         let inside = listed.nested.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        println!("        {name:<40} {:>6} {:>6} {:>6}  {inside}", listed.direct.len(), beyond(ours), beyond(sssd));
+        let (ours, sssd) = (beyond(ours), beyond(sssd));
+        let _ = write!(table, "\n        {name:<40} {:>6} {ours:>6} {sssd:>6}  {inside}", listed.direct.len());
     }
+    table
 }
 
 /// The directory itself is the judge of who is a direct member.
@@ -200,17 +204,19 @@ fn notices(ours: &Answers, sssd: &Answers, listing: &Listing, before: usize) -> 
         }),
         ("passwd zoë", |answers| answers.passwd.remove("zoë").map(drop)),
     ];
+    let mut told = String::new();
     for (what, plant) in plants {
         let mut changed = ours.clone();
         plant(&mut changed).ok_or_else(|| format!("{what}: there is nothing to plant a difference in"))?;
         let found = compare(&changed, sssd, listing);
         let named = found.iter().find(|difference| format!("{} {}", difference.kind, difference.name) == what);
-        println!("        planted in {what}, and reported: {}", named.is_some());
+        let _ = writeln!(told, "        planted in {what}, and reported: {}", named.is_some());
         check::equal(
             &format!("a difference planted in {what} is seen"),
             &(found.len(), named.is_some()),
             &(before + 1, true),
         )?;
     }
+    print!("{told}");
     Ok(())
 }

@@ -12,12 +12,13 @@ pub const CASES: &[Case] = &[("packages: an installation asks nothing, with a te
 
 /// apt as a person or a script without any setting runs it, on the lists and archives that all nodes share: nothing is
 /// said of debconf's frontend, and what apt recommends is installed.
-const APT: &str = r"
+const APT: &str = r#"
 set -e
 mount --bind /run/lab/apt/archives /var/cache/apt/archives
-mount --bind /run/lab/apt/lists /var/lib/apt/lists
+. /etc/os-release
+mount --bind "/run/lab/apt/lists-$VERSION_CODENAME" /var/lib/apt/lists
 unset DEBIAN_FRONTEND DEBCONF_FRONTEND
-exec apt-get --yes install /var/cache/lab-packages/*.deb";
+exec apt-get --yes install /var/cache/lab-packages/*.deb"#;
 
 fn silent(world: &World) -> Verdict {
     let node = world.installed()?;
@@ -27,7 +28,7 @@ fn silent(world: &World) -> Verdict {
         // for other cases, and a fresh Debian has it not.
         world.purge(&node)?;
         node.apt_purge(&["--autoremove", "krb5-user", "krb5-config", "adcli"])?;
-        let shown = if terminal { at_a_terminal(&node)? } else { without_one(&node)? };
+        let shown = entra_lab::with_archives(|| if terminal { at_a_terminal(&node) } else { without_one(&node) })??;
         for trace in ["Configuring ", "Package configuration", "Default Kerberos"] {
             check::that(!shown.contains(trace), || format!("a question ({trace:?}):\n{shown}"))?;
         }
