@@ -10,7 +10,7 @@ use crate::command::{capture, must};
 use crate::error::{Error, Result};
 
 /// Programs of the lab itself and the packages that hold them.
-const NEEDED: [&str; 5] = ["mmdebstrap", "iproute2", "util-linux", "mount", "debian-archive-keyring"];
+pub const NEEDED: [&str; 5] = ["mmdebstrap", "iproute2", "util-linux", "mount", "debian-archive-keyring"];
 
 const LIMIT: Duration = Duration::from_secs(900);
 

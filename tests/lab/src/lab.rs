@@ -51,7 +51,7 @@ enum Disk {
 
 /// Every node that a lab can have: its name, kind, host name and the last parts of its addresses. The domain controllers
 /// are one machine with different contents: a lab has one of them.
-const NODES: [(&str, Kind, &str, &[u8]); 11] = [
+const NODES: [Known; 11] = [
     ("dc", Kind::Dc(Contents::Suite), "dc1", &[10, 11]),
     ("dc-small", Kind::Dc(Contents::Small), "dc1", &[10, 11]),
     ("dc-large", Kind::Dc(Contents::Large), "dc1", &[10, 11]),
@@ -200,24 +200,11 @@ impl Lab {
     }
 
     fn start_node(&self, name: &str, base: &Stack, disk: Disk) -> Result<()> {
-        let known = NODES.iter().find(|(known, ..)| *known == name);
-        let Some(&(name, kind, hostname, octets)) = known else {
-            let all: Vec<&str> = NODES.iter().map(|(name, ..)| *name).collect();
-            return Err(Error::new(format!("there is no node \"{name}\"; there are {}", all.join(", "))));
-        };
+        let (name, kind, hostname, octets) = known(name)?;
         let node = if let Ok(node) = self.node(name) {
             node
         } else {
-            let stack = match kind {
-                Kind::Dc(contents) => dc::roots(base, contents)?,
-                Kind::SecondDc => second::roots()?,
-                Kind::Client => client::roots(base)?,
-                Kind::Booted => booted::roots(base)?,
-                Kind::Member => member::roots()?,
-                Kind::Reference => reference::roots(base)?,
-                Kind::Winbind => winbind::roots(base)?,
-                Kind::Cloud => cloud::roots(base)?,
-            };
+            let stack = stack(kind, base)?;
             let dir = self.dir.join(name);
             if disk == Disk::Fresh {
                 remove_tree(&dir)?;
@@ -243,6 +230,16 @@ impl Lab {
             }
         }
     }
+}
+
+/// Builds what these nodes start from, where it was never built.
+///
+/// # Errors
+/// As [`Lab::up`].
+pub fn build_roots(nodes: &[&str]) -> Result<()> {
+    host::prepare()?;
+    let base = roots::base()?;
+    nodes.iter().try_for_each(|name| stack(known(name)?.1, &base).map(drop))
 }
 
 /// Ends the lab of this name, also one that is only half there.
@@ -278,6 +275,28 @@ fn end_node(dir: &Path) -> Result<()> {
         booted::remove_cgroup(dir)?;
     }
     remove_tree(dir)
+}
+
+type Known = (&'static str, Kind, &'static str, &'static [u8]);
+
+fn known(name: &str) -> Result<Known> {
+    NODES.into_iter().find(|(known, ..)| *known == name).ok_or_else(|| {
+        let all: Vec<&str> = NODES.iter().map(|(name, ..)| *name).collect();
+        Error::new(format!("there is no node \"{name}\"; there are {}", all.join(", ")))
+    })
+}
+
+fn stack(kind: Kind, base: &Stack) -> Result<Stack> {
+    match kind {
+        Kind::Dc(contents) => dc::roots(base, contents),
+        Kind::SecondDc => second::roots(),
+        Kind::Client => client::roots(base),
+        Kind::Booted => booted::roots(base),
+        Kind::Member => member::roots(),
+        Kind::Reference => reference::roots(base),
+        Kind::Winbind => winbind::roots(base),
+        Kind::Cloud => cloud::roots(base),
+    }
 }
 
 /// A lab's name becomes a folder's name.

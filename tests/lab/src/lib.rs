@@ -36,6 +36,6 @@ mod winbind;
 pub use apt::with_archives;
 pub use command::{Output, TIMED_OUT};
 pub use error::{Error, Result};
-pub use lab::{Lab, Options, down};
+pub use lab::{Lab, Options, build_roots, down};
 pub use node::{DEFAULT_LIMIT, Node};
 pub use terminal::Terminal;

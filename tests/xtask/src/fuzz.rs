@@ -25,6 +25,9 @@ pub struct Options {
     /// Put what reached new code, made as small as it can be, beside the kept cases
     #[arg(long)]
     keep: bool,
+    /// Build the targets and run none
+    #[arg(long, conflicts_with_all = ["target", "keep"])]
+    build: bool,
 }
 
 /// Instrumentation as libFuzzer reads it (LLVM's SanitizerCoverage), and AddressSanitizer.
@@ -49,6 +52,9 @@ pub fn run(options: &Options) -> Outcome {
     let (only, keep) = (options.target.as_deref(), options.keep);
     let time = Duration::from_secs(options.seconds.unwrap_or(options.minutes * 60));
     let fuzzer = build()?;
+    if options.build {
+        return Ok(());
+    }
     let names = targets(&fuzzer)?;
     let chosen: Vec<&String> = names.iter().filter(|name| only.is_none_or(|only| only == *name)).collect();
     if chosen.is_empty() {

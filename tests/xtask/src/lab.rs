@@ -26,6 +26,12 @@ enum Verb {
     },
     /// End everything
     Down,
+    /// Build what nodes start from, where it was never built
+    Roots {
+        /// Which nodes
+        #[arg(required = true)]
+        nodes: Vec<String>,
+    },
     /// A shell in a node, or the command after `--`
     Shell {
         /// Which node
@@ -63,6 +69,7 @@ pub fn run(options: &Options) -> Outcome {
     match &options.verb {
         Verb::Up { nodes } => up(&options.name, nodes),
         Verb::Down => Ok(entra_lab::down(&options.name)?),
+        Verb::Roots { nodes } => Ok(entra_lab::build_roots(&nodes.iter().map(String::as_str).collect::<Vec<_>>())?),
         Verb::Shell { node, command } => shell(&options.name, node, command),
         Verb::Renew { node } => Ok(Lab::open(&options.name)?.renew(node).map(drop)?),
         Verb::Cut { node } => Ok(Lab::open(&options.name)?.cut(node)?),

@@ -1,5 +1,7 @@
 //! What a bare Debian 12 lacks, installed by apt where it is missing. The lab asks for its own.
 
+use entra_lab::host;
+
 use crate::run::Outcome;
 
 /// What the programs link against, and what they are built, packed and looked into with.
@@ -26,7 +28,7 @@ const FUZZING: [&str; 1] = ["g++"];
 /// # Errors
 /// When apt fails, or something is missing and this is not root.
 pub fn build() -> Outcome {
-    Ok(entra_lab::host::install(&BUILD)?)
+    Ok(host::install(&BUILD)?)
 }
 
 /// For building and packing RPM packages, on Debian. Elsewhere CONTRIBUTING.md says what has to be there.
@@ -37,15 +39,16 @@ pub fn rpm() -> Outcome {
     if !std::path::Path::new("/usr/bin/dpkg-query").exists() {
         return Ok(());
     }
-    Ok(entra_lab::host::install(&[&BUILD[..], &RPM].concat())?)
+    Ok(host::install(&[&BUILD[..], &RPM].concat())?)
 }
 
-/// For the tests outside of the lab.
+/// For all tests, the lab's programs included: asked for at once, because each time that something is missing apt reads
+/// its lists anew.
 ///
 /// # Errors
 /// As [`build`].
-pub fn tests() -> Outcome {
-    Ok(entra_lab::host::install(&TESTS)?)
+pub fn everything() -> Outcome {
+    Ok(host::install(&[&BUILD[..], &RPM, &TESTS, &FUZZING, &host::NEEDED].concat())?)
 }
 
 /// For fuzzing.
@@ -53,5 +56,5 @@ pub fn tests() -> Outcome {
 /// # Errors
 /// As [`build`].
 pub fn fuzzing() -> Outcome {
-    Ok(entra_lab::host::install(&[&BUILD[..], &FUZZING].concat())?)
+    Ok(host::install(&[&BUILD[..], &FUZZING].concat())?)
 }

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::beside::{Beside, Share};
 use crate::needs;
 use crate::run::{self, Outcome};
 
@@ -17,37 +18,52 @@ pub struct Options {
 /// Seconds that each fuzz target runs here: with what building takes, within five minutes.
 const SHORT: &str = "10";
 
-type Step = (&'static str, fn() -> Outcome);
+/// The nodes that the suite brings up: what they start from is built while cargo compiles.
+const ROOTS: [&str; 10] = ["lab", "roots", "dc", "client", "sssd", "booted", "winbind", "cloud", "dc2", "member13"];
 
-/// Does it: stops at the first step that fails.
+/// Does it: stops at the first step that fails. What only builds, and what only waits for a mirror, runs beside the steps
+/// that wait for deadlines and for other programs; it is asked for its outcome where the next step needs it.
 pub fn run(options: &Options) -> Outcome {
     let start = Instant::now();
-    if !options.without_lab {
-        needs::build()?;
-        needs::tests()?;
+    let with_lab = !options.without_lab;
+    if with_lab {
+        needs::everything()?;
     }
-    let mut steps: Vec<Step> = vec![
-        ("format", || cargo(&["fmt", "--all", "--check"])),
-        ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])),
-        ("unit, property and plugin tests", || cargo(&["test", "--workspace", "--quiet"])),
-        ("instructions of warm lookups", || own(&["gate"])),
-        ("memory packing under Miri", || own(&["miri"])),
-        ("licences and advisories", deny),
-        ("fuzzing, briefly", || own(&["fuzz", "--seconds", SHORT])),
-        ("rules of the architecture", || own(&["tidy"])),
-    ];
-    if !options.without_lab {
-        steps.push(("packages", || own(&["package", "deb"])));
-        steps.push(("RPM packages", || own(&["package", "rpm"])));
-        steps.push(("lab suite", || cargo(&["run", "--quiet", "--package", "entra-lab", "--bin", "suite"])));
+    // Here, because what has only the rest of the machine could be too slow for a mirror's patience.
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    step("sources of the dependencies", || cargo(&["fetch", "--quiet", "--target", &host]))?;
+    let beside = |name, share, words: &[&str]| with_lab.then(|| Beside::start(name, share, words)).transpose();
+    let roots = beside("roots of the lab", Share::Equal, &ROOTS)?;
+    let packages = beside("packages", Share::Rest, &["package", "deb"])?;
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    step("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    step("unit, property and plugin tests", || cargo(&["test", "--workspace", "--quiet"]))?;
+    // Before those that build other parts of the same release into the same folder.
+    packages.map_or(Ok(()), Beside::finish)?;
+    let fuzzer = Beside::start("build of the fuzzer", Share::Rest, &["fuzz", "--build"])?;
+    step("instructions of warm lookups", || own(&["gate"]))?;
+    let miri = Beside::start("memory packing under Miri", Share::Rest, &["miri"])?;
+    step("licences and advisories", deny)?;
+    step("rules of the architecture", || own(&["tidy"]))?;
+    if with_lab {
+        step("RPM packages", || own(&["package", "rpm"]))?;
     }
-    for (name, step) in steps {
-        println!("== {name}");
-        let begun = Instant::now();
-        step().map_err(|reason| format!("{name}: {reason}"))?;
-        println!("== {name}: passed in {:.0} s", begun.elapsed().as_secs_f64());
+    roots.map_or(Ok(()), Beside::finish)?;
+    if with_lab {
+        step("lab suite", || cargo(&["run", "--quiet", "--package", "entra-lab", "--bin", "suite"]))?;
     }
+    miri.finish()?;
+    fuzzer.finish()?;
+    step("fuzzing, briefly", || own(&["fuzz", "--seconds", SHORT]))?;
     println!("All passed in {:.0} s.", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {
+    println!("== {name}");
+    let begun = Instant::now();
+    work().map_err(|reason| format!("{name}: {reason}"))?;
+    println!("== {name}: passed in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 
