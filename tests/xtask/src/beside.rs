@@ -80,8 +80,11 @@ impl Beside {
 impl Drop for Beside {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
-        if !waiter.is_finished() {
-            let _ = Command::new("kill").arg("--").arg(format!("-{}", self.pid)).status();
+        // More than once: setsid(1) may not have made the session yet.
+        while !waiter.is_finished() {
+            let script = r#"kill -TERM "-$1" "$1" 2>/dev/null"#;
+            let _ = Command::new("sh").args(["-c", script, "sh", &self.pid.to_string()]).status();
+            thread::sleep(Duration::from_millis(50));
         }
         let _ = waiter.join();
     }
@@ -97,5 +100,31 @@ mod tests {
         command.args(["sh", "-c", REST, "sh", "sh", "-c", "nice; exit 7"]);
         let output = command.output().unwrap();
         assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"19\n"[..], Some(7)));
+    }
+
+    // This program is the tests themselves: `--list` is a verb that passes, an unknown option one that fails.
+
+    #[test]
+    fn a_failure_beside_the_others_is_a_failure() {
+        assert_eq!(Beside::start("beside that passes", Share::Rest, &["--list"]).unwrap().finish(), Ok(()));
+        for share in [Share::Equal, Share::Rest] {
+            let failed = Beside::start("beside that fails", share, &["--no-such-option"]).unwrap().finish();
+            assert!(failed.is_err_and(|reason| reason.contains("beside that fails: it ended with")));
+        }
+    }
+
+    #[test]
+    #[ignore = "waits for the test that ends it"]
+    fn long() {
+        thread::sleep(Duration::from_secs(600));
+    }
+
+    #[test]
+    fn what_is_dropped_ends() {
+        let words = ["--ignored", "--exact", "beside::tests::long"];
+        let beside = Beside::start("beside that is long", Share::Rest, &words).unwrap();
+        let begun = Instant::now();
+        drop(beside);
+        assert!(begun.elapsed() < Duration::from_secs(300));
     }
 }
