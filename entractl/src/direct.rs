@@ -15,7 +15,7 @@ use entra_core::control::{AccountRef, Accounts, Position, Range, Reply, Request}
 use entra_core::directory::DomainInfo;
 use entra_core::directory::ldap::{LdapDirectory, Settings as LdapSettings};
 use entra_core::idmap::IdMapper;
-use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
+use entra_core::lookup::{Allowance, Clock, DomainContext, Lookup, Settings};
 use entra_core::store::{IdentityStore, SliceStore};
 use entra_core::types::fold;
 use entra_krb5::Kind;
@@ -187,6 +187,7 @@ fn wire(config: Config, paths: &Paths, folder: &PrivateFolder) -> Result<Arc<Loo
         cache_ttl: LIFE,
         negative_ttl: LIFE,
         deadline: DEADLINE,
+        unknown: Allowance::default(),
         reserved_groups: config.reserved_groups,
         passwd: entra_wire::local::passwd().to_owned(),
         group: entra_wire::local::group().to_owned(),

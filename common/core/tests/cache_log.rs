@@ -215,6 +215,24 @@ fn negative_answers_are_found_until_they_age_or_the_name_comes() {
 }
 
 #[test]
+fn a_flood_of_unknown_names_takes_no_room_and_hides_nobody() {
+    let mut map = map(1 << 16, 100);
+    for number in 0..40 {
+        let record = Record::user(&user(300_000 + number, number), 200).unwrap();
+        map.publish(&record, &[Key::Uid(300_000 + number)]).unwrap();
+    }
+    let used = map.usage();
+    for number in 0..20_000 {
+        map.put_absent(&Key::UserName(format!("nobody{number}").as_bytes()), 200);
+        map.put_absent(&Key::Uid(400_000 + number), 200);
+    }
+    assert_eq!(map.usage(), used);
+    let view = View::open(map.memory(), 5).unwrap();
+    assert!((0..40).all(|number| view.user(&Key::Uid(300_000 + number)).is_some()));
+    assert!(view.is_absent(&Key::UserName(b"nobody19999")), "the newest are kept");
+}
+
+#[test]
 fn a_group_is_whole_for_as_long_as_its_members_are_known() {
     let mut map = map(1 << 16, 100);
     let group = GroupRecord {

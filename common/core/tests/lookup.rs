@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use entra_core::Error;
 use entra_core::control::Source;
-use entra_core::lookup::{Freshness, Lookup, Query};
+use entra_core::lookup::{Allowance, Freshness, Lookup, Query, asked_by};
 use entra_core::types::UserRecord;
 use support::{ALICE_UID, FakeDirectory, Host, sid};
 
@@ -146,6 +146,38 @@ async fn fifty_askers_cost_one_search() {
         assert!(found.unwrap());
     }
     assert_eq!(host.directory.searches() - before, 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_unknown_names_is_held_up_and_evicts_nobody() {
+    let mut host = Host::new(FakeDirectory::with_people(), "");
+    host.unknown = Allowance { burst: 20, every: Duration::from_secs(3600) };
+    let lookup = host.start();
+    // What the directory has costs nothing, however much of it there is.
+    for rid in 2000..2050 {
+        host.directory.add_user(rid, &format!("u{rid}"), None);
+        let found = asked_by(1000, lookup.user(Query::name(&format!("u{rid}")), Freshness::Cached)).await;
+        assert!(found.unwrap().is_some(), "u{rid}");
+    }
+    let known = lookup.stats().await;
+    let ask = async |uid: u32, name: &str| {
+        let found = asked_by(uid, lookup.user(Query::name(name), Freshness::Cached)).await;
+        found.map(|found| found.is_some())
+    };
+    for number in 0..20 {
+        assert!(!ask(1000, &format!("nobody{number}")).await.unwrap(), "nobody{number}");
+    }
+    let searches = host.directory.searches();
+    for number in 20..200 {
+        let answer = ask(1000, &format!("nobody{number}")).await;
+        assert!(matches!(answer, Err(Error::Busy(_))), "nobody{number}: {answer:?}");
+    }
+    assert_eq!(host.directory.searches(), searches, "they reach the directory");
+    assert!(ask(1000, "u2000").await.unwrap() && !ask(1000, "nobody0").await.unwrap(), "what is known is told");
+    assert!(!ask(1001, "nobody20").await.unwrap() && ask(1001, "alice").await.unwrap(), "others do not wait");
+    assert!(user(&lookup, "nobody21").await.is_none(), "nor does the daemon itself");
+    let after = lookup.stats().await;
+    assert!(after.memory_entries >= known.memory_entries, "{known:?}, {after:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entra_core::Error;
-use entra_core::lookup::{Freshness, Holder, Lookup, Query};
+use entra_core::lookup::{Freshness, Holder, Lookup, Query, asked_by};
 use entra_core::types::{GroupRecord, Sid, UserRecord};
 use entra_wire::codec::Writer;
 use entra_wire::guard::name_may_be_ours;
@@ -20,8 +20,8 @@ const DEADLINE: Duration = lookup_deadline::DEFAULT.saturating_sub(lookup_deadli
 /// beside them.
 const AT_ONCE: usize = 8;
 
-/// Answers about each subject, in order.
-pub(super) async fn identities(lookup: &Arc<Lookup>, subjects: Subjects<'_>) -> Writer {
+/// Answers about each subject, in order, to a process of the uid `asker`.
+pub(super) async fn identities(lookup: &Arc<Lookup>, asker: u32, subjects: Subjects<'_>) -> Writer {
     let deadline = Instant::now() + DEADLINE;
     let mut questions = subjects.iter().map(question).enumerate();
     let mut answers = vec![Found::Unknown; subjects.iter().len()];
@@ -32,7 +32,7 @@ pub(super) async fn identities(lookup: &Arc<Lookup>, subjects: Subjects<'_>) -> 
         {
             let lookup = Arc::clone(lookup);
             running.spawn(async move {
-                let found = timeout_at(deadline, find(&lookup, question)).await;
+                let found = timeout_at(deadline, asked_by(asker, find(&lookup, question))).await;
                 (at, found.unwrap_or(Ok(Found::Unknown)).unwrap_or(Found::Unknown))
             });
         }

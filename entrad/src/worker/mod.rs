@@ -31,7 +31,7 @@ use entra_core::auth::{Kdc, Login};
 use entra_core::config::Config;
 use entra_core::directory::ldap::{LdapDirectory, Settings as LdapSettings};
 use entra_core::idmap::IdMapper;
-use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
+use entra_core::lookup::{Allowance, Clock, DomainContext, Lookup, Settings};
 use entra_core::store::{CredentialStore, IdentityStore, SliceStore};
 use entra_wire::lookup_deadline;
 use tokio::signal::unix::{SignalKind, signal};
@@ -178,6 +178,7 @@ fn wire(
         cache_ttl: config.cache_ttl,
         negative_ttl: config.negative_ttl,
         deadline,
+        unknown: Allowance::default(),
         reserved_groups: config.reserved_groups.clone(),
         passwd: entra_wire::local::passwd().to_owned(),
         group: entra_wire::local::group().to_owned(),

@@ -32,7 +32,7 @@ impl Service {
             Request::GroupByGid(gid) => self.group(Some(Query::Id(gid)), false).await,
             Request::Initgroups(name) => self.initgroups(query(name)).await,
             Request::PasswdByPrincipal { name, realm } => self.principal(peer, name, realm).await,
-            Request::Identify(subjects) => Ok(Some(identify::identities(&self.lookup, subjects).await)),
+            Request::Identify(subjects) => Ok(Some(identify::identities(&self.lookup, peer.uid, subjects).await)),
             Request::Health => Ok(Some(identify::health(&self.lookup))),
             Request::PasswdList(cursor) => self.list_users(cursor).await.map(Some),
             Request::GroupList(cursor) => self.list_groups(cursor).await.map(Some),

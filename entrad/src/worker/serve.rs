@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entra_core::Error;
+use entra_core::lookup::asked_by;
 use entra_wire::nss::status_frame;
 use entra_wire::protocol::{ALIVE, MAX_REQUEST, Status};
 use tokio::io::AsyncWriteExt;
@@ -84,7 +85,7 @@ async fn converse<S: Service>(mut stream: UnixStream, service: &S) {
     let reply = match request {
         Ok(Ok((body, descriptors))) => {
             let signs = S::wants_signs(&body);
-            let answer = std::pin::pin!(service.answer(peer, body, descriptors));
+            let answer = std::pin::pin!(asked_by(peer.uid, service.answer(peer, body, descriptors)));
             if signs { with_signs(&stream, answer).await } else { answer.await }
         }
         Ok(Err(receive::FrameError::Malformed)) => status_frame(Status::BadRequest),

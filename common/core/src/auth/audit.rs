@@ -9,6 +9,10 @@ use crate::types::UserRecord;
 /// Longest part of a text that somebody else chose, in characters.
 const MAX_TEXT: usize = 256;
 
+/// Target of the records of what was granted. A log that leaves out what comes too often writes each of these: whoever
+/// guesses passwords must not be able to hide the one that was right.
+pub const ADMITTED: &str = "entra_core::auth::admitted";
+
 /// What one record tells besides the outcome.
 pub(super) struct Record<'a> {
     /// Which phase: `authenticate`, `account`, `change-check`, `change`.
@@ -26,7 +30,11 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     /// Writes it to the log.
     pub(super) fn write(&self, outcome: &Outcome) {
-        log::info!("{}", self.line(outcome));
+        if outcome.code == Code::Success {
+            log::info!(target: ADMITTED, "{}", self.line(outcome));
+        } else {
+            log::info!("{}", self.line(outcome));
+        }
     }
 
     fn line(&self, outcome: &Outcome) -> String {

@@ -21,6 +21,7 @@ mod tickets;
 pub mod verifier;
 mod waits;
 
+pub use audit::ADMITTED;
 pub use date::utc;
 pub use kdc::{
     AuthAnswer, AuthRequest, CcacheTarget, ChangeRequest, ChangeVerdict, FetchRequest, Kdc, KdcVerdict, Kept,

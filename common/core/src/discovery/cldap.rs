@@ -128,7 +128,7 @@ fn name(bytes: &[u8], at: usize) -> Option<(String, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     /// A blob as a DC makes it: the host's domain and the second site are pointers.
-    fn blob(domain: &str, client_site: &[u8]) -> Vec<u8> {
+    pub(in super::super) fn blob(domain: &str, client_site: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0; NAMES];
         bytes[0] = RESPONSE_EX as u8;
         bytes.extend(labels(domain));
@@ -157,7 +157,7 @@ mod tests {
         bytes
     }
 
-    fn datagram(id: u32, blob: &[u8]) -> Vec<u8> {
+    pub(in super::super) fn datagram(id: u32, blob: &[u8]) -> Vec<u8> {
         let values = ber::element(0x31, &ber::element(OCTETS, blob));
         let attribute = ber::element(SEQUENCE, &[ber::element(OCTETS, b"netlogon"), values].concat());
         let entry = [ber::element(OCTETS, b""), ber::element(SEQUENCE, &attribute)].concat();

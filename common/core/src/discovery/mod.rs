@@ -13,6 +13,8 @@ mod servers;
 pub mod srv;
 #[cfg(not(feature = "fuzzing"))]
 mod srv;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 

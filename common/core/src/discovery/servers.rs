@@ -229,7 +229,7 @@ async fn resolve(pinned: Pinned, dns_servers: &[SocketAddr], timeout: Duration) 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn server(last: u8) -> Server {
@@ -304,6 +304,16 @@ mod tests {
     }
 
     #[test]
+    fn each_failure_draws_its_own_jitter() {
+        let servers = Arc::new(Servers::new(&domain(&[], SocketAddr::from(([127, 0, 0, 1], 9)))).unwrap());
+        let before = Instant::now();
+        (0..64).for_each(|last| servers.failed(&server(last)));
+        // Without it, all of them would be back no sooner than this.
+        let sooner = |failure: &Failure| failure.until < before + FIRST_BACK_OFF;
+        assert!(servers.lock().ranking.failures.values().any(sooner));
+    }
+
+    #[test]
     fn what_is_known_of_servers_that_are_gone_is_dropped() {
         let now = Instant::now();
         let mut ranking = ranking();
@@ -313,7 +323,7 @@ mod tests {
         assert_eq!(order(&ranking, now), [2, 4]);
     }
 
-    fn domain(servers: &[&str], dns: SocketAddr) -> config::Domain {
+    pub(in super::super) fn domain(servers: &[&str], dns: SocketAddr) -> config::Domain {
         config::Domain {
             name: "example.com".into(),
             preset: config::Preset::ActiveDirectory,

@@ -131,6 +131,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_more_fly_than_there_is_room_for() {
+        let flights = Flights::<u32, u32>::new();
+        let aloft: Vec<_> = (0..).map_while(|key| flights.lead(key).ok()).take(MAX_FLIGHTS + 1).collect();
+        assert_eq!(aloft.len(), MAX_FLIGHTS);
+        assert!(matches!(flights.lead(0), Ok(Err(_))), "whoever asks the same is let in");
+        assert!(matches!(flights.lead(u32::MAX), Err(Error::Busy(_))));
+        drop(aloft);
+        assert!(matches!(flights.lead(u32::MAX), Ok(Ok(_))));
+    }
+
+    #[tokio::test]
     async fn the_work_goes_on_when_its_asker_has_left() {
         let flights = Arc::new(Flights::<u32, u32>::new());
         let left = tokio::time::timeout(

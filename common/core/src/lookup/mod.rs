@@ -14,6 +14,7 @@ mod matching;
 mod members;
 mod memberships;
 mod minting;
+mod pace;
 mod plan;
 mod principal;
 mod published;
@@ -49,9 +50,11 @@ pub use former::Holder;
 pub use list::{Listing, UserLine};
 pub use members::MemberList;
 pub use memberships::Memberships;
+pub use pace::{Allowance, asked_by};
 
 use known::Acquaintances;
 use list::Snapshots;
+use pace::Pace;
 use shelf::Shelf;
 use writes::Writes;
 
@@ -123,6 +126,8 @@ pub struct Settings {
     pub negative_ttl: Duration,
     /// Longest wait of one lookup.
     pub deadline: Duration,
+    /// How fast unknown names of one uid reach the directory.
+    pub unknown: Allowance,
     /// Group names that are shown as `name@domain`.
     pub reserved_groups: Vec<String>,
     /// Local users: `/etc/passwd`.
@@ -184,6 +189,7 @@ pub struct Lookup {
     local: RwLock<Arc<LocalAccounts>>,
     /// Turns of those that are asked for again.
     refreshing: Semaphore,
+    pace: Pace,
 }
 
 impl Lookup {
@@ -216,6 +222,7 @@ impl Lookup {
             acquaintances,
             writes: Writes::start(Arc::clone(&store))?,
             store,
+            pace: Pace::new(settings.unknown),
             settings,
             clock,
             counters: Counters::default(),

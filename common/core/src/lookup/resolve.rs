@@ -93,7 +93,14 @@ impl Lookup {
                 return Ok(None);
             }
         }
-        let asked = tokio::time::timeout(self.settings.deadline, self.ask::<T>(query.clone())).await;
+        let asking = async {
+            if known.is_some() {
+                self.ask::<T>(query.clone()).await
+            } else {
+                self.ask_in_turn::<T>(query.clone()).await
+            }
+        };
+        let asked = tokio::time::timeout(self.settings.deadline, asking).await;
         match asked.unwrap_or_else(|_| Err(Error::Offline("the directory did not answer in time".into()))) {
             Ok(found) => Ok(found.map(|value| Answer { value, source: Source::Directory, fetched: now })),
             Err(error) => {

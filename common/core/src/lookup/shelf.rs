@@ -148,3 +148,23 @@ fn bounded<V>(most: NonZeroUsize) -> LruCache<Query, V> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_unknown_keys_is_bounded_and_evicts_nobody() {
+        const KNOWN: u32 = 64;
+        let shelf = Shelf::<u32>::of(NonZeroUsize::new(KNOWN as usize).unwrap());
+        for id in 0..KNOWN {
+            shelf.put(vec![Query::Id(id)], &Arc::new(id), 100);
+        }
+        for id in 0..MAX_NEGATIVE.get() as u32 + 1000 {
+            shelf.put_absent(Query::Id(1000 + id), 200);
+        }
+        assert_eq!(shelf.counts(), (u64::from(KNOWN), MAX_NEGATIVE.get() as u64));
+        assert!((0..KNOWN).all(|id| shelf.get(&Query::Id(id)).is_some_and(|(value, _)| *value == id)));
+        assert!(shelf.is_absent(&Query::Id(1000 + MAX_NEGATIVE.get() as u32 + 999), 150, 100), "the newest are kept");
+    }
+}

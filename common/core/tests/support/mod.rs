@@ -18,7 +18,7 @@ use entra_core::auth::{
 use entra_core::config::{self, Config};
 use entra_core::directory::{Batches, ChangeMark, Directory, DomainInfo, Health, Key};
 use entra_core::idmap::IdMapper;
-use entra_core::lookup::{Clock, DomainContext, Lookup, Settings};
+use entra_core::lookup::{Allowance, Clock, DomainContext, Lookup, Settings};
 use entra_core::store::{IdentityStore, SliceStore};
 use entra_core::types::{AccountState, Entry, GroupEntry, Sid, UserEntry, fold};
 
@@ -429,6 +429,7 @@ pub struct Host {
     pub directory: Arc<FakeDirectory>,
     pub time: Arc<AtomicU64>,
     pub config: Config,
+    pub unknown: Allowance,
 }
 
 impl Host {
@@ -440,7 +441,8 @@ impl Host {
         std::fs::write(folder.join("passwd"), "root:x:0:0::/root:/bin/sh\nlocal:x:1000:1000::/:/bin/sh\n").unwrap();
         std::fs::write(folder.join("group"), "root:x:0:\nstaff:x:50:\n").unwrap();
         let config = config::parse(&format!("[domains.\"{DOMAIN}\"]\n{options}")).unwrap();
-        Self { folder, directory, time: Arc::new(AtomicU64::new(1_800_000_000)), config }
+        let unknown = Allowance::default();
+        Self { folder, directory, time: Arc::new(AtomicU64::new(1_800_000_000)), config, unknown }
     }
 
     /// Starts the lookups, as a daemon does; again over the same files for a restart.
@@ -454,6 +456,7 @@ impl Host {
             cache_ttl: self.config.cache_ttl,
             negative_ttl: self.config.negative_ttl,
             deadline: Duration::from_millis(500),
+            unknown: self.unknown,
             reserved_groups: self.config.reserved_groups.clone(),
             passwd: self.file("passwd"),
             group: self.file("group"),

@@ -27,12 +27,14 @@ impl Layer for gss::Context {
     }
 
     fn open(&mut self, sealed: &[u8]) -> io::Result<Vec<u8>> {
-        match self.unwrap(sealed).map_err(io::Error::other)? {
-            (plain, true) => Ok(plain),
-            // Signed only: somebody between could have read it, so the negotiation was not kept.
-            (_, false) => Err(io::Error::other("the server sent a frame that is not sealed")),
-        }
+        self.unwrap(sealed).map_err(io::Error::other).and_then(only_sealed)
     }
+}
+
+/// Takes what was sealed, not what was signed only: somebody between could have read that, so the negotiation was not
+/// kept.
+fn only_sealed((plain, sealed): (Vec<u8>, bool)) -> io::Result<Vec<u8>> {
+    if sealed { Ok(plain) } else { Err(io::Error::other("the server sent a frame that is not sealed")) }
 }
 
 /// Most plain bytes per frame, for a server that takes frames of `offered` bytes.
@@ -235,6 +237,12 @@ mod tests {
         let ended = tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("no standstill");
         assert!(matches!(ended, ((Ok(()), Ok(())), (Ok(_), Ok(_)))));
         assert!(at_far == much && at_near == much);
+    }
+
+    #[test]
+    fn a_frame_that_is_signed_only_is_refused() {
+        assert_eq!(only_sealed((b"plain".to_vec(), true)).unwrap(), b"plain");
+        assert!(only_sealed((b"plain".to_vec(), false)).unwrap_err().to_string().contains("not sealed"));
     }
 
     #[tokio::test]

@@ -1,6 +1,8 @@
 //! A server in memory that says what a test tells it to, behind a security layer that does nothing; and what the adapter
 //! makes of it. What a real server does is tested in `tests/directory.rs`.
 
+mod large;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
