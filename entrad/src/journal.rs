@@ -1,22 +1,29 @@
 //! The log: one line per message on standard error, with the journal's priority in front where systemd reads it
-//! (sd-daemon(3)).
+//! (sd-daemon(3)), and no more of a kind than somebody could want ([`places`]).
+
+mod places;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
+use std::time::Instant;
 
+use entra_core::auth::ADMITTED;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Starts the log. Safe to call twice; the first call counts.
 pub fn start(level: LevelFilter) {
-    let journal = Journal { prefixed: is_journal() };
+    let journal = Journal { prefixed: is_journal(), places: Places::default() };
     if log::set_boxed_logger(Box::new(journal)).is_ok() {
         log::set_max_level(level);
     }
 }
 
+use places::Places;
+
 struct Journal {
     prefixed: bool,
+    places: Places,
 }
 
 impl Log for Journal {
@@ -29,7 +36,17 @@ impl Log for Journal {
         // show.
         let foreign = !record.target().starts_with("entra");
         if self.enabled(record.metadata()) && (!foreign || record.level() <= Level::Warn) {
-            let line = line(record.level(), &record.args().to_string(), self.prefixed);
+            // Who asked for every detail gets it.
+            let counts = record.level() <= Level::Info && record.target() != ADMITTED;
+            let place = (record.file_static().unwrap_or_default(), record.line().unwrap_or_default());
+            let left_out = if counts { self.places.admit(place, Instant::now()) } else { Some(0) };
+            let Some(left_out) = left_out else { return };
+            let mut message = record.args().to_string();
+            if left_out > 0 {
+                // Writing to a String cannot fail.
+                let _ = write!(message, " ({left_out} more like this one were left out before it)");
+            }
+            let line = line(record.level(), &message, self.prefixed);
             // One write, so that the lines of worker and broker do not mix. Nobody to tell if it fails.
             let _ = std::io::stderr().write_all(line.as_bytes());
         }

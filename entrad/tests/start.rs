@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // A test that cannot go on says so by a panic.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use entra_wire::client::{Trust, call, open_reply};
 use entra_wire::codec::Writer;
+use entra_wire::pam::Context;
 use entra_wire::protocol::{MAX_REPLY, Op, Status};
 
 /// A user without rights that every Debian and Fedora has.
@@ -198,4 +201,55 @@ fn a_configuration_that_is_wrong_is_refused_with_its_place() {
     assert_eq!(output.status.code(), Some(1));
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(words.contains("entra.toml:1:"), "{words}");
+}
+
+#[test]
+fn clients_that_say_nothing_have_a_bounded_number_of_places_and_lose_them() {
+    let Some(daemon) = Daemon::start() else { return };
+    entrad::privileges::allow_descriptors().unwrap();
+    let path = daemon.folder.join("run/nss.sock");
+    // More than there are places. Each sends the beginning of a request.
+    let silent: Vec<UnixStream> = (0..1100)
+        .map(|_| {
+            let mut stream = UnixStream::connect(&path).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let _ = stream.write_all(b"\x10");
+            stream
+        })
+        .collect();
+    let read = |mut stream: &UnixStream| {
+        let mut reply = [0; 8];
+        stream.read(&mut reply).map(|length| if length == 8 { Status::from_wire(reply[7]) } else { None })
+    };
+    let told = || silent.iter().filter(|stream| matches!(read(stream), Ok(Some(Status::Busy)))).count();
+    let mut busy = 0;
+    wait_until("those for whom there is no place are told at once", || {
+        busy += told();
+        busy > 0
+    });
+    assert!(busy <= 76, "{busy} were told so, and there are places for 1,024");
+    // The first of them gets no answer, and is not waited for.
+    wait_until("who says nothing loses its place", || matches!(read(&silent[0]), Ok(None)));
+    wait_until("others have the places", || call_nss(&path) == Ok(Status::NotFound));
+}
+
+#[test]
+fn what_a_client_has_written_to_the_log_is_escaped_and_has_an_end() {
+    let Some(mut daemon) = Daemon::start() else { return };
+    signal(daemon.pid(), "-TERM");
+    daemon.wait();
+    let log = daemon.folder.join("log");
+    daemon.process = Some(daemon.command().stderr(fs::File::create(&log).unwrap()).spawn().unwrap());
+    wait_until("the daemon answers", || call_nss(&daemon.folder.join("run/nss.sock")).is_ok());
+    let context = Context { user: "nobody", service: "x\nforged: \u{1b}[2J", rhost: "", tty: "", flags: 0 };
+    let frame = context.encode(Op::Account);
+    for _ in 0..1500 {
+        let mut reply = Vec::new();
+        call(&daemon.folder.join("run/pam.sock"), Trust::Root, &frame, &[], MAX_REPLY, LIMIT, &mut reply).unwrap();
+    }
+    let text = fs::read_to_string(&log).unwrap();
+    let lines = text.lines().filter(|line| line.contains("forged")).count();
+    assert!((100..1500).contains(&lines), "{lines} lines of 1,500");
+    let strays: Vec<_> = text.lines().filter(|line| !line.starts_with("entrad: ")).collect();
+    assert!(strays.is_empty() && !text.contains('\u{1b}'), "{strays:?}");
 }
