@@ -136,7 +136,11 @@ fn modules_agree(domains: &[Placed], text: &str) -> Result<(), Problem> {
     if Ranges::parse(text) == Ranges::parse(&plain) {
         return Ok(());
     }
-    let place = stated.first().map(|(span, _)| span.clone()).or_else(|| domains.first().and_then(|d| d.name.clone()));
+    let place = stated
+        .first()
+        .map(|(span, _)| span.clone())
+        .or_else(|| domains.first().and_then(|d| d.name.clone()))
+        .or(Some(0..0));
     Err(Problem::new(
         "the NSS and PAM modules would read the id ranges of this file differently; write each domain as a table of its \
          own, [domains.\"NAME\"], with id_range = \"LOW-HIGH\" on a line of its own, and the word id_range nowhere else",

@@ -115,7 +115,7 @@ pub fn man_page() -> String {
          A missing file means that no domain is configured.",
         "An unknown key, a value of the wrong type or overlapping id ranges are refused when entrad starts, with file, \
          line and column, and with what would be right; \"entractl config check\" says the same beforehand.",
-        "Durations are a number and one of the units s, m, h and d, in quotes: \"15s\", \"90m\", \"1h\", \"30d\".",
+        "Durations are a number and one of the units s, m, h and d, in quotes, or several of these, the largest first: \"15s\", \"90m\", \"1h30m\", \"30d\".",
     ] {
         let _ = writeln!(out, ".PP\n{}", roff(paragraph));
     }

@@ -103,6 +103,11 @@ fn read(text: &str) -> Result<Config, Problem> {
     if text.len() as u64 > MAX_CONFIG {
         return Err(Problem::new(format!("longer than {} KiB; shorten it", MAX_CONFIG / 1024), None));
     }
+    // The TOML parser passes over it, and the modules would not see the first line behind it.
+    if text.starts_with('\u{feff}') {
+        let message = "the file begins with a byte order mark; save it as UTF-8 without one";
+        return Err(Problem::new(message, Some(0..0)));
+    }
     let document = Document::parse(text).map_err(|error| {
         // The library's message may run over several lines; the reader gets one.
         let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -116,6 +121,10 @@ fn read(text: &str) -> Result<Config, Problem> {
             let tables = item.as_table_like().ok_or_else(|| {
                 Problem::new("domains is a table of tables; write [domains.\"aadds.contoso.com\"]", span)
             })?;
+            if tables.is_empty() {
+                let message = "domains names none; write [domains.\"aadds.contoso.com\"], or remove it";
+                return Err(Problem::new(message, item.span().or(Some(0..0))));
+            }
             tables.iter().map(|(name, item)| domain(tables, name, item)).collect::<Result<Vec<_>, _>>()?
         }
     };

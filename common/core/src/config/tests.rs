@@ -177,6 +177,9 @@ fn refused_with_line_column_and_remedy() {
         ("enumerate = \"yes\"", 13, "a text where true or false belongs"),
         ("shell = 3", 9, "a number where an absolute path in quotes belongs"),
         ("offline_max_age = \"30\"", 19, "such as \"90m\""),
+        ("offline_max_age = \"30m1h\"", 19, "is no duration"),
+        ("offline_max_age = \"1h1h\"", 19, "is no duration"),
+        ("offline_max_age = \"1h30\"", 19, "is no duration"),
         ("offline_max_age = \"30y\"", 19, "units s, m, h and d"),
         ("offline_max_age = \"0s\"", 19, "write \"1s\" to \"3650d\""),
         ("offline_max_age = \"99999999999999999999d\"", 19, "is no duration"),
@@ -368,6 +371,23 @@ fn broken_toml_has_a_place() {
     assert!(error.message.starts_with("not TOML: ") && !error.message.contains('\n'), "{error}");
     let error = parse("cache_ttl = \"1h\"\ncache_ttl = \"2h\"\n").unwrap_err();
     assert_eq!(error.line, 2, "{error}");
+}
+
+#[test]
+fn a_file_without_a_domain_that_seems_to_have_one_is_refused_with_a_place() {
+    for (text, place) in [("[domains]\n", "1:1"), ("\n[domains]\n# none\n", "2:1"), ("domains = {}\n", "1:11")] {
+        let error = refused(text);
+        assert!(error.starts_with(&format!("entra.toml:{place}: domains names none; write [domains.")), "{error}");
+    }
+    let error = refused(&format!("\u{feff}{HEADER}"));
+    assert!(error.starts_with("entra.toml:1:1: the file begins with a byte order mark"), "{error}");
+}
+
+#[test]
+fn durations_of_several_units_add_up() {
+    let config = parse("cache_ttl = \"1h30m\"\n[domains.\"a.example\"]\noffline_max_age = \"1d12h0m5s\"\n").unwrap();
+    assert_eq!(config.cache_ttl.as_secs(), 5_400);
+    assert_eq!(config.domains[0].offline_max_age.as_secs(), 36 * 3600 + 5);
 }
 
 #[test]

@@ -150,17 +150,26 @@ pub(super) fn type_of(toml: &Toml) -> &'static str {
 }
 
 fn duration(text: &str, least: u64, most: u64) -> Result<Duration, String> {
-    let wrong =
-        || format!("\"{text}\" is no duration; write a number and one of the units s, m, h and d, such as \"90m\"");
-    let (number, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit()).ok_or_else(wrong)?);
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
+    let wrong = || {
+        format!(
+            "\"{text}\" is no duration; write a number and one of the units s, m, h and d, such as \"90m\" or \"1h30m\""
+        )
     };
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)?;
+    // Each unit once, the largest first.
+    let (mut seconds, mut rest, mut larger) = (0_u64, text, u64::MAX);
+    while !rest.is_empty() {
+        let (number, unit) = rest.split_at(rest.find(|char: char| !char.is_ascii_digit()).ok_or_else(wrong)?);
+        let factor = match unit.as_bytes().first() {
+            Some(b's') => 1,
+            Some(b'm') => 60,
+            Some(b'h') => 3600,
+            Some(b'd') => 86_400,
+            _ => return Err(wrong()),
+        };
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)?;
+        seconds = seconds.checked_add(part).filter(|_| factor < larger).ok_or_else(wrong)?;
+        (rest, larger) = (&unit[1..], factor);
+    }
     if !(least..=most).contains(&seconds) {
         return Err(format!("\"{text}\" is out of bounds; write \"{}\" to \"{}\"", in_words(least), in_words(most)));
     }
