@@ -4,6 +4,7 @@ use entra_wire::pam::Code;
 
 use crate::Error;
 use crate::control::{Explanation, Reply, RuleCheck, RuleOutcome, Source};
+use crate::lookup::{Freshness, Query};
 
 use super::Login;
 use super::judgement::{Check, Said};
@@ -12,12 +13,11 @@ impl Login {
     /// Judges the account as [`Login::account`] does now.
     ///
     /// # Errors
-    /// [`Error::Offline`] where neither the directory nor the store knows the user.
+    /// Those of a lookup: [`Error::Offline`] where the directory is away and the store does not know the user,
+    /// [`Error::Ambiguous`] for a name that several domains have.
     pub async fn explain(&self, user: &str, service: Option<String>) -> Result<Reply, Error> {
-        let found = match self.known_user(user).await {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(Reply::NotFound),
-            Err(_) => return Err(Error::Offline("the directory is not reachable".into())),
+        let Some(found) = self.lookup.user(Query::name(user), Freshness::Fresh).await? else {
+            return Ok(Reply::NotFound);
         };
         let judgement = self.judge(&found, service.as_deref()).await;
         let user = &found.value;
