@@ -17,12 +17,13 @@ pub(crate) fn check(pamh: &mut PamHandle, call: &Call) -> PamResultCode {
     decide::same_identity(&user, before, &mut outcome);
     // Authentication let an expired password through because this group would stop it: it does, whatever the daemon
     // remembers of that login.
-    if outcome.code == Code::Success && ffi::must_change(pamh, &user) {
-        outcome = Outcome {
-            reason: "password-must-change".into(),
-            message: "Your password must be changed before you can log in.".into(),
-            ..Outcome::bare(Code::MustChange)
-        };
+    let told = ffi::must_change(pamh, &user);
+    if outcome.code == Code::Success && told {
+        outcome = Outcome { reason: "password-must-change".into(), ..Outcome::bare(Code::MustChange) };
+    }
+    if outcome.code == Code::MustChange && told {
+        // One sentence is enough, and authentication said it.
+        outcome.message.clear();
     }
     report::outcome(pamh, call, "account check", &user, &outcome);
     status::of_account(outcome.code)
