@@ -40,9 +40,15 @@ pub fn domains(text: &str) -> Result<Vec<String>, TomlError> {
 /// When the text is no TOML.
 pub fn add_domain(text: &str, new: NewDomain<'_>) -> Result<String, TomlError> {
     let mut document: DocumentMut = text.parse()?;
+    let mut fresh = Table::new();
+    // TOML has comments alone stand behind everything: what is said at the top of the file stays there.
+    if document.is_empty() && !text.trim().is_empty() {
+        fresh.decor_mut().set_prefix(format!("{}\n\n", text.strip_suffix('\n').unwrap_or(text)));
+        document.set_trailing("");
+    }
     let domains = document.entry("domains").or_insert_with(|| implicit(Table::new()));
     if let Some(domains) = domains.as_table_like_mut() {
-        let domain = domains.entry(new.name).or_insert_with(|| Item::Table(Table::new()));
+        let domain = domains.entry(new.name).or_insert(Item::Table(fresh));
         if let Some(domain) = domain.as_table_like_mut() {
             set(domain, "preset", value(new.preset));
             if let Some(server) = new.server {
@@ -67,14 +73,19 @@ pub fn add_domain(text: &str, new: NewDomain<'_>) -> Result<String, TomlError> {
 pub fn remove_domain(text: &str, name: &str) -> Result<String, TomlError> {
     let mut document: DocumentMut = text.parse()?;
     let mut empty = false;
+    let mut removed = None;
     if let Some(domains) = document.get_mut("domains").and_then(Item::as_table_like_mut) {
-        domains.remove(name);
+        removed = domains.remove(name);
         empty = domains.is_empty();
     }
     if empty {
         document.remove("domains");
     }
-    Ok(document.to_string())
+    // What is said at the top of the file is not the domain's, though nothing else stands between them.
+    let above = removed.as_ref().and_then(Item::as_table).and_then(|table| table.decor().prefix()?.as_str());
+    let above = above.filter(|above| !above.trim().is_empty() && text.starts_with(above)).unwrap_or_default();
+    let above = if above.ends_with("\n\n") { &above[..above.len() - 1] } else { above };
+    Ok(format!("{above}{document}"))
 }
 
 /// Sets the options of a domain's ids, and takes those out that are `None`. A domain that is not there yet is put in where
@@ -139,6 +150,19 @@ mod tests {
         let text = add_domain(before, NEW).unwrap();
         assert!(text.starts_with(before), "{text}");
         assert_eq!(remove_domain(&text, NEW.name).unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_said_at_the_top_of_the_file_stays_there() {
+        for before in ["# the package's words\n#\n#   more\n", "\n# one\n\n# two\n"] {
+            let text = add_domain(before, NEW).unwrap();
+            assert_eq!(text, format!("{before}\n[domains.\"aadds.contoso.com\"]\npreset = \"entra-ds\"\n"));
+            assert_eq!(remove_domain(&text, NEW.name).unwrap(), before);
+        }
+        let text = add_domain("# no newline", NEW).unwrap();
+        assert!(text.starts_with("# no newline\n\n[domains."), "{text}");
+        let two = "# ours\n[domains.\"a.example\"]\n\n[domains.\"b.example\"]\n";
+        assert_eq!(remove_domain(two, "a.example").unwrap(), "# ours\n\n[domains.\"b.example\"]\n");
     }
 
     #[test]
