@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{stderr, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -32,7 +32,13 @@ fn main() -> ExitCode {
     exit(Output::new(json, &mut out, &mut err).finish(result))
 }
 
-/// The exit status; an output that nobody takes is a failure.
+/// The exit status; an output that nobody takes is a failure. A reader that has seen enough is told nothing more.
 fn exit(status: std::io::Result<Exit>) -> ExitCode {
-    ExitCode::from(status.unwrap_or(Exit::No) as u8)
+    let exit = status.unwrap_or_else(|error| {
+        if error.kind() != ErrorKind::BrokenPipe {
+            let _ = writeln!(stderr(), "entractl: output: what was to be printed is lost: {error}");
+        }
+        Exit::No
+    });
+    ExitCode::from(exit as u8)
 }

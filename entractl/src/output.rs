@@ -51,17 +51,26 @@ pub struct Step {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// The exit status that the failure alone would give; [`Exit::Done`] where it is none.
+    #[serde(skip)]
+    pub exit: Exit,
 }
 
 impl Step {
     /// A step that went well.
     pub fn ok(step: &str, detail: impl Into<String>) -> Self {
-        Self { step: step.into(), result: Mark::Ok, detail: detail.into(), remedy: None }
+        Self { step: step.into(), result: Mark::Ok, detail: detail.into(), remedy: None, exit: Exit::Done }
     }
 
     /// A step that went well enough.
     pub fn warn(step: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { step: step.into(), result: Mark::Warn, detail: detail.into(), remedy: Some(remedy.into()) }
+        Self {
+            step: step.into(),
+            result: Mark::Warn,
+            detail: detail.into(),
+            remedy: Some(remedy.into()),
+            exit: Exit::Done,
+        }
     }
 
     /// A step that failed.
@@ -71,6 +80,7 @@ impl Step {
             result: Mark::Fail,
             detail: failure.error.clone(),
             remedy: failure.remedy.clone(),
+            exit: failure.exit,
         }
     }
 
@@ -98,12 +108,14 @@ pub struct Output<'a> {
     steps: Vec<Step>,
     /// Whether a list was begun, and how many rows of it are out.
     list: Option<u64>,
+    /// Why a step's line could not be printed: the verb went on, and says so at its end.
+    lost: Option<io::Error>,
 }
 
 impl<'a> Output<'a> {
     /// Prints to `out`, and failures for people to `err`.
     pub fn new(json: bool, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { json, out, err, steps: Vec::new(), list: None }
+        Self { json, out, err, steps: Vec::new(), list: None, lost: None }
     }
 
     /// Takes one finished step: people see it at once, programs get all of them at the end.
@@ -111,7 +123,9 @@ impl<'a> Output<'a> {
         if !self.json {
             let line = step.render();
             // A reader that went away must not stop a join in the middle.
-            let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+            if let Err(error) = writeln!(self.out, "{line}").and_then(|()| self.out.flush()) {
+                self.lost.get_or_insert(error);
+            }
         }
         self.steps.push(step);
     }
@@ -173,7 +187,7 @@ impl<'a> Output<'a> {
     /// Prints how the verb ended and gives the exit status.
     ///
     /// # Errors
-    /// When the output cannot be written.
+    /// When the output, a step's line before included, could not be written.
     pub fn finish(&mut self, result: Result<Answer, Failure>) -> io::Result<Exit> {
         let exit = match result {
             Ok(answer) => {
@@ -200,7 +214,10 @@ impl<'a> Output<'a> {
             }
         };
         self.out.flush()?;
-        Ok(exit)
+        match self.lost.take() {
+            Some(error) => Err(error),
+            None => Ok(exit),
+        }
     }
 
     fn with_steps(&self, mut json: Value) -> Value {
@@ -338,6 +355,29 @@ mod tests {
         output.rows("users", "", &[] as &[&str]).unwrap();
         output.finish(Ok(Answer::done("", json!({ "next": null })))).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), json!({ "users": [], "next": null }));
+    }
+
+    #[test]
+    fn a_line_that_is_lost_is_no_success() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for (json, step, text) in [(false, true, ""), (false, false, "text"), (true, false, "")] {
+            let mut err = Vec::new();
+            let mut full = Full;
+            let mut output = Output::new(json, &mut full, &mut err);
+            if step {
+                output.step(Step::ok("keytab", "fine"));
+            }
+            let finished = output.finish(Ok(Answer::done(text, json!({}))));
+            assert_eq!(finished.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        }
     }
 
     #[test]
