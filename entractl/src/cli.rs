@@ -56,6 +56,9 @@ pub enum Verb {
     /// Test whether the directory still accepts this machine
     Testjoin,
     /// Diagnose: a line per check, each failure with its remedy
+    ///
+    /// Exit status 0 where every check is in order, warnings aside. Where all that failed has one cause, that one: 3 where
+    /// the daemon is not reachable, 4 the directory, 5 where only root may look. Else 1.
     Check(Check),
     /// State of the daemon and of every domain
     ///

@@ -7,7 +7,7 @@ use std::path::Path;
 use entra_core::config::Domain;
 use entra_core::discovery::Server;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::host::private::PrivateFolder;
 use crate::host::{Paths, krb5_conf};
 use crate::output::Step;
@@ -74,7 +74,7 @@ fn need_root() -> Result<(), Failure> {
     if crate::host::effective_uid() == 0 {
         return Ok(());
     }
-    Err(Failure::no("security", "only root can read the keytab").remedy("run it with sudo"))
+    Err(Failure::new(Exit::NotPermitted, "security", "only root can read the keytab").remedy("run it with sudo"))
 }
 
 /// Whether Kerberos programs on this host see AES only and no reverse DNS.

@@ -51,13 +51,28 @@ pub(super) fn run(options: &Check, socket: &Path, output: &mut Output<'_>) -> An
     for step in topics.into_iter().flat_map(|topic| of_host(topic, &domains, &paths, socket)) {
         output.step(step);
     }
-    let failures = output.steps().iter().filter(|step| step.result == Mark::Fail).count();
-    let (text, exit) = match failures {
-        0 => ("\neverything that was checked is in order".to_owned(), Exit::Done),
-        1 => ("\n1 check failed".to_owned(), Exit::No),
-        _ => (format!("\n{failures} checks failed"), Exit::No),
+    let failed: Vec<_> = output.steps().iter().filter(|step| step.result == Mark::Fail).map(|step| step.exit).collect();
+    let text = match failed.len() {
+        0 => "\neverything that was checked is in order".to_owned(),
+        1 => "\n1 check failed".to_owned(),
+        failures => format!("\n{failures} checks failed"),
     };
-    Answer { text, json: json!({ "ok": failures == 0, "failures": failures }), exit }
+    let json = json!({ "ok": failed.is_empty(), "failures": failed.len() });
+    Answer { text, json, exit: common_cause(&failed) }
+}
+
+/// Where every failure has the one cause that an exit status stands for, that one; else "it failed".
+fn common_cause(failed: &[Exit]) -> Exit {
+    match failed.split_first() {
+        None => Exit::Done,
+        Some((&cause, others))
+            if matches!(cause, Exit::NoDaemon | Exit::NoDirectory | Exit::NotPermitted)
+                && others.iter().all(|other| *other == cause) =>
+        {
+            cause
+        }
+        Some(_) => Exit::No,
+    }
 }
 
 /// What the host itself shows.
@@ -171,10 +186,27 @@ fn server(servers: &[Server], each: bool, output: &mut Output<'_>) -> Option<Ser
 fn readable(keys: Result<Step, Failure>) -> Result<Step, Failure> {
     match keys {
         Err(failure) if crate::host::effective_uid() != 0 => Err(Failure {
+            exit: Exit::NotPermitted,
             error: "only root can read the keytab".into(),
             remedy: Some("run it with sudo".into()),
             ..failure
         }),
         keys => keys,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_names_the_cause_that_all_failures_have() {
+        assert_eq!(common_cause(&[]), Exit::Done);
+        for cause in [Exit::NoDaemon, Exit::NoDirectory, Exit::NotPermitted] {
+            assert_eq!(common_cause(&[cause, cause]), cause);
+            assert_eq!(common_cause(&[cause, Exit::No]), Exit::No);
+        }
+        assert_eq!(common_cause(&[Exit::NoDirectory, Exit::NoDaemon]), Exit::No);
+        assert_eq!(common_cause(&[Exit::Usage]), Exit::No, "a name in the configuration is nobody's command line");
     }
 }

@@ -11,7 +11,7 @@ use entra_wire::paths::{CTL_SOCKET, NSS_SOCKET};
 use entra_wire::protocol::{MAX_REPLY, Op, Status};
 
 use crate::daemon;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::module;
 use crate::output::Step;
 
@@ -153,20 +153,26 @@ fn answers(socket: &Path, ctl: &Path) -> Result<Step, Failure> {
     let status = call(socket, trust, &frame.finish(), &[], MAX_REPLY, TIMEOUT, &mut body)
         .and_then(|()| open_reply(&body).map(|(status, _)| status));
     let shown = socket.display();
-    let (error, remedy) = match status {
+    let (exit, error, remedy) = match status {
         Ok(Status::NotFound | Status::Ok) => return Ok(Step::ok("nss", format!("entrad answers lookups on {shown}"))),
-        Ok(Status::Offline) => {
-            (format!("entrad answers on {shown}, and the directory is away"), "`entractl status` has the reason")
+        Ok(Status::Offline) => (
+            Exit::NoDirectory,
+            format!("entrad answers on {shown}, and the directory is away"),
+            "`entractl status` has the reason",
+        ),
+        Ok(Status::Busy) => (Exit::No, "entrad has too much to do".into(), "see its log"),
+        Ok(Status::Refused | Status::BadRequest) => {
+            (Exit::No, "entrad refuses lookups".into(), "restart it after an upgrade")
         }
-        Ok(Status::Busy) => ("entrad has too much to do".into(), "see its log"),
-        Ok(Status::Refused | Status::BadRequest) => ("entrad refuses lookups".into(), "restart it after an upgrade"),
         Err(CallError::NotRunning) if daemon::ask(ctl, "nss", &Request::CacheStats).is_ok() => {
-            (format!("entrad runs, and its socket {shown} is gone"), "`systemctl restart entrad`")
+            (Exit::No, format!("entrad runs, and its socket {shown} is gone"), "`systemctl restart entrad`")
         }
-        Err(CallError::NotRunning) => (format!("nobody listens on {shown}"), "`systemctl start entrad`"),
-        Err(error) => (format!("no answer on {shown}: {error:?}"), "see the daemon's log"),
+        Err(CallError::NotRunning) => {
+            (Exit::NoDaemon, format!("nobody listens on {shown}"), "`systemctl start entrad`")
+        }
+        Err(error) => (Exit::NoDaemon, format!("no answer on {shown}: {error:?}"), "see the daemon's log"),
     };
-    Err(Failure::no("nss", error).remedy(remedy))
+    Err(Failure::new(exit, "nss", error).remedy(remedy))
 }
 
 #[cfg(test)]
