@@ -42,6 +42,18 @@ pub fn judge(verb: &str, reply: Reply) -> Result<Reply, Failure> {
     }
 }
 
+/// Has a daemon that runs without systemd go on with the configuration as it is now; gives how many domains it serves
+/// then. It answers before it does, so [`Request::Status`] may show the domains before for a moment.
+///
+/// # Errors
+/// As [`ask`]; exit status 2 where it refuses the configuration, or is of a version that cannot do this.
+pub fn reload(socket: &Path, verb: &str) -> Result<u64, Failure> {
+    match ask(socket, verb, &Request::Reload)? {
+        Reply::Done { count } => Ok(count),
+        _ => Err(unexpected(verb)),
+    }
+}
+
 /// There is nobody by that name or id.
 pub fn no_such_entry(verb: &str) -> Failure {
     Failure::no(verb, "the directory has no such entry").remedy(

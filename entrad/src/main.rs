@@ -15,7 +15,7 @@ use entra_core::whole_file;
 use entra_krb5::Profile;
 use entra_wire::{local, paths};
 use entrad::account::{self, Account};
-use entrad::broker::{self, Channel, Policy, Realm};
+use entrad::broker::{self, Channel, Policy};
 use entrad::places::{Places, SOCKET_MASK};
 use entrad::worker::{self, Startup};
 use entrad::{journal, privileges, seccomp};
@@ -100,13 +100,25 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         log::info!("not started as root: names are resolved, nobody can log in");
     }
     write_krb5_conf(&places, &config).map_err(text)?;
+    let read = {
+        let (path, places) = (absolute(&arguments.config)?, places.clone());
+        move || {
+            let config = load(&path)?;
+            write_krb5_conf(&places, &config).map_err(|error| error.to_string())?;
+            log::set_max_level(config.log_level);
+            Ok(config)
+        }
+    };
     let startup = Startup {
         config,
+        read: Arc::new(read),
         nss,
         pam,
         ctl,
-        kdc: Box::new(move || match broker {
-            Some(socket) => Channel::new(socket, end_without_broker).map(|channel| Arc::new(channel) as Arc<dyn Kdc>),
+        kdc: Box::new(move || match &broker {
+            Some(socket) => {
+                Channel::new(socket.try_clone()?, end_without_broker).map(|channel| Arc::new(channel) as Arc<dyn Kdc>)
+            }
             None => Ok(Arc::new(NoBroker) as Arc<dyn Kdc>),
         }),
         cache_map: places.cache_map(),
@@ -136,17 +148,12 @@ fn broker_settings(
 ) -> Result<broker::Settings, String> {
     let (helpers, queue) = broker::LIMITS;
     Ok(broker::Settings {
-        policy: Policy {
-            realms: config
-                .domains
-                .iter()
-                .map(|domain| Realm { name: domain.realm(), keytab_max_age: domain.keytab_max_age })
-                .collect(),
-            config: absolute(&arguments.config)?,
-            passwd: entra_wire::local::passwd().to_owned(),
-            group: entra_wire::local::group().to_owned(),
-            keeps_passwords: config.domains.iter().any(|domain| domain.offline_keep_password),
-        },
+        policy: Policy::of(
+            config,
+            absolute(&arguments.config)?,
+            entra_wire::local::passwd().to_owned(),
+            entra_wire::local::group().to_owned(),
+        ),
         program: absolute(&arguments.helper)?,
         keytab: absolute(&arguments.keytab)?,
         machine_ccache: places.machine_ccache(),

@@ -108,6 +108,15 @@ fn call_nss(socket: &std::path::Path) -> Result<Status, String> {
     Ok(open_reply(&reply).map_err(|error| format!("{error:?}"))?.0)
 }
 
+/// As `entractl join` does; gives the answer's JSON.
+fn ask_for_reload(socket: &std::path::Path) -> String {
+    let mut request = Writer::request(Op::Control);
+    request.raw(br#"{"verb":"reload"}"#);
+    let mut reply = Vec::new();
+    call(socket, Trust::Root, &request.finish(), &[], MAX_REPLY, LIMIT, &mut reply).unwrap();
+    String::from_utf8_lossy(open_reply(&reply).unwrap().1.rest()).into_owned()
+}
+
 fn signal(pid: u32, name: &str) {
     assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
 }
@@ -152,6 +161,31 @@ fn the_process_that_answers_has_no_right_and_clients_see_root() {
     for descriptor in fs::read_dir(format!("/proc/{}/fd", daemon.broker())).unwrap() {
         let target = fs::read_link(descriptor.unwrap().path()).unwrap();
         assert!(!listening.iter().any(|inode| target.to_str() == Some(&format!("socket:[{inode}]"))), "{target:?}");
+    }
+}
+
+#[test]
+fn another_configuration_is_served_by_the_same_process_and_a_wrong_one_changes_nothing() {
+    let Some(daemon) = Daemon::start() else { return };
+    let before = (daemon.pid(), daemon.broker());
+    let socket = daemon.folder.join("run/nss.sock");
+    let write = |text: &str| fs::write(daemon.folder.join("entra.toml"), text).unwrap();
+    let reload = |text: &str, wanted: Status| {
+        write(text);
+        signal(daemon.pid(), "-HUP");
+        wait_until("the daemon answers otherwise", || call_nss(&socket) == Ok(wanted));
+    };
+    // Nobody is asked there: a domain whose directory is away.
+    let domain = "[domains.\"d.example\"]\ndns_servers = [\"127.0.0.1:9\"]\nservers = [\"127.0.0.1:9\"]\n";
+    reload(domain, Status::Offline);
+    write("cache_tll = \"90m\"\n");
+    let answer = ask_for_reload(&daemon.folder.join("run/ctl.sock"));
+    assert!(answer.contains("invalid") && answer.contains("entra.toml:1:1: unknown key cache_tll"), "{answer}");
+    assert_eq!(call_nss(&socket), Ok(Status::Offline));
+    reload("", Status::NotFound);
+    assert_eq!((daemon.pid(), daemon.broker()), before);
+    for set in ["CapPrm", "CapBnd"] {
+        assert_eq!(field(daemon.pid(), set), "0000000000000000", "{set}");
     }
 }
 

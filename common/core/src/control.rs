@@ -57,6 +57,9 @@ pub enum Request {
     },
     /// Counts and ages.
     CacheStats,
+    /// Read the configuration anew, and serve the domains that it names now. Root only; a configuration that is refused
+    /// changes nothing, and is [`Reply::Invalid`].
+    Reload,
 }
 
 /// How a user or group is named on the command line.

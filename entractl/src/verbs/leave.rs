@@ -12,7 +12,7 @@ use super::cloud_trust;
 use super::join::{LOCK, private_folder};
 use super::testjoin::configured;
 use crate::cli::Leave;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::host::journal::Journal;
 use crate::host::lock::Lock;
 use crate::host::private::PrivateFolder;
@@ -40,7 +40,9 @@ pub(super) fn run(options: &Leave, socket: &Path, output: &mut Output<'_>) -> Re
     let _interrupt = Interrupt::watch();
     let _ = daemon::ask(socket, "leave", &Request::CacheFlush { name: None });
     let enabled_by_join = joined.journal.as_ref().is_none_or(|journal| journal.service_enabled);
-    output.step(stop(socket, enabled_by_join));
+    if service::has_systemd() {
+        output.step(stop(enabled_by_join));
+    }
     // Before join's own settings: the folder may go with these.
     let trust = cloud_trust::forget(&paths);
     if let Ok(Some(path)) = &trust {
@@ -48,6 +50,9 @@ pub(super) fn run(options: &Leave, socket: &Path, output: &mut Output<'_>) -> Re
     }
     let mut left = joined.undo(&paths);
     left.extend(trust.err());
+    if !service::has_systemd() {
+        output.step(reload(socket));
+    }
     let places = Places::installed(&paths.keytab);
     // A password that is nobody's any more.
     left.extend(file::remove(&places.journal).err().map(|error| format!("{}: {error}", places.journal.display())));
@@ -204,18 +209,26 @@ fn undo_without_journal(domain: &Domain, paths: &Paths) -> Vec<String> {
 }
 
 /// Stops the daemon. That it cannot be stopped is no reason to stay joined.
-fn stop(socket: &Path, disable: bool) -> Step {
-    if service::has_systemd() {
-        return match service::stop(disable) {
-            Ok(()) if disable => Step::ok("service", "entrad is stopped and disabled"),
-            Ok(()) => Step::ok("service", "entrad is stopped"),
-            Err(error) => Step::warn("service", error, "`systemctl stop entrad`"),
-        };
+fn stop(disable: bool) -> Step {
+    match service::stop(disable) {
+        Ok(()) if disable => Step::ok("service", "entrad is stopped and disabled"),
+        Ok(()) => Step::ok("service", "entrad is stopped"),
+        Err(error) => Step::warn("service", error, "`systemctl stop entrad`"),
     }
-    if daemon::ask(socket, "service", &Request::Status).is_ok() {
-        return Step::warn("service", "entrad runs, and systemd does not", "end `entrad --foreground`");
+}
+
+/// Tells a daemon that runs without systemd, once the configuration names the domain no more: who started it may have
+/// other work for it, and ends it.
+fn reload(socket: &Path) -> Step {
+    match daemon::reload(socket, "service") {
+        Ok(0) => Step::ok("service", "entrad runs on, and serves no domain any more"),
+        Ok(count) => Step::ok("service", format!("entrad runs on, and serves {count} other domain(s)")),
+        Err(failure) if failure.exit == Exit::NoDaemon => Step::ok("service", "entrad is not running"),
+        Err(failure) => {
+            let detail = format!("entrad runs, and still serves the domain ({})", failure.error);
+            Step::warn("service", detail, "end `entrad --foreground`")
+        }
     }
-    Step::ok("service", "entrad is not running")
 }
 
 fn plain_domain(name: &str) -> Result<Domain, Failure> {

@@ -37,6 +37,10 @@ const DESTROY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much longer than the request's own time is waited: helper and broker keep that time themselves, and say why.
 const MARGIN: Duration = Duration::from_secs(2);
 
+/// The next request's id. One count for all channels of this process: after a reload the answer to a request of the
+/// channel before must never be taken for that to another one.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 /// Asks the broker; any number of requests at once.
 pub struct Channel {
     inner: Arc<Inner>,
@@ -45,7 +49,6 @@ pub struct Channel {
 
 struct Inner {
     socket: AsyncFd<OwnedFd>,
-    next: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
 }
 
@@ -57,7 +60,7 @@ impl Channel {
     /// When the descriptor cannot be watched, or outside of a tokio runtime's context.
     pub fn new(socket: OwnedFd, lost: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
         let socket = seqpacket::watch(socket)?;
-        let inner = Arc::new(Inner { socket, next: AtomicU64::new(1), waiting: Mutex::default() });
+        let inner = Arc::new(Inner { socket, waiting: Mutex::default() });
         let reading = Arc::clone(&inner);
         let reader = tokio::spawn(async move {
             reading.read_answers().await;
@@ -100,7 +103,7 @@ impl Channel {
 
     async fn call(&self, request: &Request, passwords: Vec<OwnedFd>) -> Result<Reply, Error> {
         let limit = request.whole() + MARGIN;
-        let id = self.inner.next.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let message = frame::join(id, request).map_err(Error::Config)?;
         let (sender, receiver) = oneshot::channel();
         let _waiting = self.inner.wait_for(id, sender)?;

@@ -10,6 +10,7 @@ mod channel;
 mod child;
 #[allow(unsafe_code)] // FFI edge: splice, tee
 mod copy;
+mod follow;
 mod frame;
 mod queue;
 mod refusals;

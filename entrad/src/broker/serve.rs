@@ -8,6 +8,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::broker::child::{Helper, Progress};
+use crate::broker::follow::Follower;
 use crate::broker::queue::{Queue, Waiting, Weight};
 use crate::broker::refusals::Refusals;
 use crate::broker::seqpacket::{self, Interest, MAX_MESSAGE};
@@ -56,7 +57,8 @@ pub fn serve(socket: OwnedFd, settings: Settings) -> Result<()> {
     let refusals = Refusals::default();
     // Before any helper: in a keyring that others have too nothing is kept.
     let keyring = keyring::own_session().map_err(|error| error.to_string());
-    let mut broker = Broker { socket, settings, running, dying, queue, answers, refusals, keyring };
+    let follower = Follower::default();
+    let mut broker = Broker { socket, settings, follower, running, dying, queue, answers, refusals, keyring };
     let outcome = broker.run();
     // Not waited for: init inherits them when this process ends.
     broker.dying.extend(broker.running.drain(..).map(Helper::kill));
@@ -66,6 +68,8 @@ pub fn serve(socket: OwnedFd, settings: Settings) -> Result<()> {
 struct Broker {
     socket: OwnedFd,
     settings: Settings,
+    /// Keeps the policy to what the configuration says now.
+    follower: Follower,
     running: Vec<Helper>,
     /// Killed or ended, and not yet reaped. They count as running: a helper that hangs in the kernel takes a place.
     dying: Vec<Child>,
@@ -137,6 +141,7 @@ impl Broker {
             self.log_refusal("it is none");
             return self.answer(id, &Reply::Failed(Failure::Refused("not a request".into())));
         };
+        self.follower.look(&mut self.settings.policy);
         if let Err(reason) = self.settings.policy.check(&request, passwords.len()) {
             self.log_refusal(reason);
             return self.answer(id, &Reply::Failed(Failure::Refused(reason.into())));

@@ -12,26 +12,33 @@ use entra_wire::codec::{Reader, Writer};
 use entra_wire::nss::status_frame;
 use entra_wire::protocol::{Op, Status as WireStatus};
 
+use super::Reload;
 use super::serve::{self, Peer};
 
 /// Answers `entractl`.
 pub(super) struct Service {
     lookup: Arc<Lookup>,
     login: Arc<Login>,
+    reload: Reload,
     started: Instant,
 }
 
 impl Service {
-    pub(super) fn new(lookup: Arc<Lookup>, login: Arc<Login>) -> Self {
-        Self { lookup, login, started: Instant::now() }
+    /// `started`: when the daemon was, whatever it has read anew since.
+    pub(super) fn new(lookup: Arc<Lookup>, login: Arc<Login>, reload: Reload, started: Instant) -> Self {
+        Self { lookup, login, reload, started }
     }
 
     async fn reply(&self, peer: Peer, request: Request) -> Result<Reply, Error> {
         match request {
             Request::Status => Ok(Reply::Status(self.status().await)),
             Request::CacheStats => Ok(Reply::Cache(self.lookup.stats().await)),
-            Request::CacheFlush { .. } if peer.uid != 0 => Ok(Reply::NotPermitted),
+            Request::CacheFlush { .. } | Request::Reload if peer.uid != 0 => Ok(Reply::NotPermitted),
             Request::CacheFlush { name } => Ok(Reply::Done { count: self.lookup.flush(name.as_deref()).await? }),
+            Request::Reload => Ok(match self.reload.ask() {
+                Ok(domains) => Reply::Done { count: domains },
+                Err(reason) => Reply::Invalid { reason },
+            }),
             Request::User { key } => self.with_login(self.lookup.describe_user(key).await?).await,
             Request::Group { key } => self.lookup.describe_group(key).await,
             Request::Sid { sid } => self.with_login(self.lookup.describe_sid(&sid).await?).await,

@@ -17,6 +17,7 @@ mod places;
 mod probe;
 #[allow(unsafe_code)] // FFI edge: what kind of descriptor came.
 mod receive;
+mod reload;
 mod serve;
 mod tickets;
 mod upkeep;
@@ -24,7 +25,7 @@ mod upkeep;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use entra_core::Error;
 use entra_core::auth::{Kdc, Login};
@@ -36,12 +37,17 @@ use entra_core::store::{CredentialStore, IdentityStore, SliceStore};
 use entra_wire::lookup_deadline;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use reload::Read;
+use reload::Reload;
+
 /// Threads of the event loop: lookups are short and wait for the network, not for a processor.
 const THREADS: usize = 2;
 /// Threads beside it that wait for the disk or the Kerberos library: the stores are used by few at a time anyway.
 const BLOCKING: usize = 16;
 /// Longest wait for the tasks that are still answering when the daemon ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
+/// How long the answer to who asked for a reload has before the connections end.
+const ANSWERED: Duration = Duration::from_millis(200);
 /// Longest wait for the store to take the last answers.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -55,14 +61,16 @@ pub async fn read_frame(stream: &tokio::net::UnixStream) -> Option<Vec<u8>> {
 pub struct Startup {
     /// The configuration, already checked.
     pub config: Config,
+    /// Reads it anew, and prepares for it what stands outside of the worker.
+    pub read: Read,
     /// Lookups; already listening, so that the peer credentials that modules see are root's.
     pub nss: UnixListener,
     /// PAM requests.
     pub pam: UnixListener,
     /// Requests of `entractl`.
     pub ctl: UnixListener,
-    /// Makes the Kerberos side, inside the tokio runtime.
-    pub kdc: Box<dyn FnOnce() -> std::io::Result<Arc<dyn Kdc>> + Send>,
+    /// Makes the Kerberos side, inside the tokio runtime: once, and again after each reload.
+    pub kdc: Box<dyn Fn() -> std::io::Result<Arc<dyn Kdc>> + Send>,
     /// Where the stores are: `/var/lib/entra`.
     pub state_dir: PathBuf,
     /// Where lookups are shared with every process: `/run/entra/cache.map`.
@@ -73,55 +81,85 @@ pub struct Startup {
     pub private_dir: PathBuf,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT. SIGHUP, or root over `ctl.sock`, has it go on with the configuration as it is then:
+/// everything behind the sockets is made anew, as after a restart, while the sockets stay and who asks waits.
 ///
 /// # Errors
 /// When a store cannot be opened or the runtime cannot start.
 pub fn run(startup: Startup) -> Result<(), Error> {
     memory::bound();
+    let started = Instant::now();
+    let mut config = startup.config.clone();
+    while let Some(next) = round(&startup, config, started)? {
+        config = next;
+    }
+    Ok(())
+}
+
+/// One life between two reloads; gives the configuration of the next one.
+fn round(startup: &Startup, config: Config, started: Instant) -> Result<Option<Config>, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .max_blocking_threads(BLOCKING)
         .thread_name("entrad")
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(startup));
+    let result = runtime.block_on(serve(startup, config, started));
     runtime.shutdown_timeout(SHUTDOWN);
     result
 }
 
-async fn serve(startup: Startup) -> Result<(), Error> {
-    let Startup { config, nss, pam, ctl, kdc, state_dir, cache_map, run_dir, private_dir } = startup;
+async fn serve(startup: &Startup, config: Config, started: Instant) -> Result<Option<Config>, Error> {
+    let Startup { nss, pam, ctl, kdc, state_dir, cache_map, run_dir, private_dir, .. } = startup;
     let kdc = kdc()?;
-    let lookup = wire(&config, &state_dir, &private_dir, &kdc)?;
-    let login = Arc::new(login(&config, &lookup, Arc::clone(&kdc), &state_dir));
-    cache::start(&lookup, &config, cache_map);
+    let lookup = wire(&config, state_dir, private_dir, &kdc)?;
+    let login = Arc::new(login(&config, &lookup, Arc::clone(&kdc), state_dir));
+    cache::start(&lookup, &config, cache_map.clone());
+    let (reload, mut asked) = Reload::new(&startup.read);
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    serve::listen(nss, Arc::new(nss::Service::new(Arc::clone(&lookup))))?;
-    serve::listen(pam, Arc::new(pam::Service::new(Arc::clone(&login))))?;
-    serve::listen(ctl, Arc::new(ctl::Service::new(Arc::clone(&lookup), Arc::clone(&login))))?;
+    serve::listen(nss.try_clone()?, Arc::new(nss::Service::new(Arc::clone(&lookup))))?;
+    serve::listen(pam.try_clone()?, Arc::new(pam::Service::new(Arc::clone(&login))))?;
+    let control = ctl::Service::new(Arc::clone(&lookup), Arc::clone(&login), reload.clone(), started);
+    serve::listen(ctl.try_clone()?, Arc::new(control))?;
     probe::start(&lookup);
     upkeep::start(&lookup, &login);
     memory::start();
     tickets::start(&login);
     keytab::start(&lookup, kdc);
-    let kdc_files = kdc_files::start(&lookup, &run_dir);
+    let kdc_files = kdc_files::start(&lookup, run_dir);
     tell("READY=1");
     log::info!("entrad {} serves {} domain(s)", env!("CARGO_PKG_VERSION"), config.domains.len());
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let next = loop {
+        tokio::select! {
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            _ = hangup.recv() => {
+                if let Err(error) = reload.ask() {
+                    log::error!("the configuration before stays in force: {error}");
+                }
+            }
+            Some(config) = asked.recv() => break Some(config),
+        }
+    };
+    if next.is_some() {
+        log::info!("the configuration is read anew");
+        // Who asked for it is told before the connections end.
+        tokio::time::sleep(ANSWERED).await;
+    } else {
+        tell("STOPPING=1");
     }
-    tell("STOPPING=1");
     kdc_files.remove();
     if tokio::time::timeout(SETTLING, lookup.settle()).await.is_err() {
         log::warn!("the store is too slow to take the last answers: they are asked for again after the next start");
     }
-    log::info!("entrad ends");
-    Ok(())
+    if next.is_none() {
+        log::info!("entrad ends");
+    }
+    Ok(next)
 }
 
 /// A host whose store of credentials cannot be opened still lets people in while the domain is there.

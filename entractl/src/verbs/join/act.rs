@@ -10,7 +10,7 @@ use entra_core::control::{DomainStatus, Reply, Request};
 use serde_json::json;
 
 use super::plan::Plan;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::host::authselect::{self, Adopted, Authselect};
 use crate::host::file::{self, Snapshot};
 use crate::host::journal::{Journal, Kind, State};
@@ -34,7 +34,8 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let keytab = Snapshot::take(&paths.keytab).map_err(|error| failed("keytab", &error))?;
     let journal = Journal::begin(&plan.domain.name, &plan.computer, keytab.as_ref().map(|saved| saved.mode));
-    let mut change = Change { plan, paths, socket, interrupt, journal, keytab, service_touched: false };
+    let mut change =
+        Change { plan, paths, socket, interrupt, journal, keytab, service_touched: false, reloaded: false };
     let done = change.all(output);
     let Err(mut failure) = done else { return Ok(()) };
     output.step(Step::fail(&failure));
@@ -51,6 +52,8 @@ struct Change<'a> {
     journal: Journal,
     keytab: Option<Snapshot>,
     service_touched: bool,
+    /// Whether a daemon that runs without systemd was told of the configuration.
+    reloaded: bool,
 }
 
 /// One step; a step without a detail is not worth a line.
@@ -155,10 +158,20 @@ impl<'a> Change<'a> {
 
     fn service(&mut self) -> Result<Step, Failure> {
         if !service::has_systemd() {
-            let running = daemon::ask(self.socket, "service", &Request::Status).is_ok();
-            let remedy =
-                if running { "restart it, so that it reads the configuration" } else { "start `entrad --foreground`" };
-            let state = if running { "entrad runs already" } else { "entrad is not running" };
+            let failure = match daemon::reload(self.socket, "service") {
+                Ok(_) => {
+                    self.reloaded = true;
+                    return Ok(Step::ok("service", "entrad runs already, and reads the configuration anew"));
+                }
+                Err(failure) => failure,
+            };
+            let (state, remedy) = match failure.exit {
+                Exit::NoDaemon => ("entrad is not running".into(), "start `entrad --foreground`"),
+                _ => (
+                    format!("entrad runs already ({})", failure.error),
+                    "restart it, so that it reads the configuration",
+                ),
+            };
             return Ok(Step::warn("service", format!("systemd does not run here; {state}"), remedy));
         }
         self.journal.service_enabled = !service::is_enabled();
@@ -170,7 +183,7 @@ impl<'a> Change<'a> {
     }
 
     fn test(&mut self) -> Result<Step, Failure> {
-        if !service::has_systemd() {
+        if !service::has_systemd() && !self.reloaded {
             return Ok(Step::ok(
                 "test",
                 "the domain accepts this machine; nothing answers lookups until entrad is started",
@@ -188,7 +201,8 @@ impl<'a> Change<'a> {
             };
             if self.interrupt.came() || Instant::now() >= deadline {
                 let error = format!("entrad did not come online in {} s: {reason}", ONLINE.as_secs());
-                return Err(Failure::no("test", error).remedy("`journalctl -u entrad` has its log"));
+                let remedy = if self.reloaded { "see its log" } else { "`journalctl -u entrad` has its log" };
+                return Err(Failure::no("test", error).remedy(remedy));
             }
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -282,6 +296,9 @@ impl<'a> Change<'a> {
         left.extend(keytab.err().map(|error| format!("{}: {error}", self.paths.keytab.display())));
         if self.service_touched && !self.journal.service_enabled {
             left.extend(service::restart_if_running().err());
+        }
+        if self.reloaded {
+            left.extend(daemon::reload(self.socket, "undo").err().map(|failure| failure.error));
         }
         if left.is_empty() {
             left.extend(self.journal.forget(self.paths).err().map(|error| error.to_string()));
