@@ -126,7 +126,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         private_dir: places.private(),
         state_dir: places.state,
     };
-    let outcome = worker::run(startup).map_err(|error| error.to_string());
+    let outcome = worker::run(&startup).map_err(|error| error.to_string());
     drop(lock);
     outcome
 }

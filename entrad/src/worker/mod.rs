@@ -86,11 +86,11 @@ pub struct Startup {
 ///
 /// # Errors
 /// When a store cannot be opened or the runtime cannot start.
-pub fn run(startup: Startup) -> Result<(), Error> {
+pub fn run(startup: &Startup) -> Result<(), Error> {
     memory::bound();
     let started = Instant::now();
     let mut config = startup.config.clone();
-    while let Some(next) = round(&startup, config, started)? {
+    while let Some(next) = round(startup, config, started)? {
         config = next;
     }
     Ok(())

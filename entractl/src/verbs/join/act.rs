@@ -158,12 +158,9 @@ impl<'a> Change<'a> {
 
     fn service(&mut self) -> Result<Step, Failure> {
         if !service::has_systemd() {
-            let failure = match daemon::reload(self.socket, "service") {
-                Ok(_) => {
-                    self.reloaded = true;
-                    return Ok(Step::ok("service", "entrad runs already, and reads the configuration anew"));
-                }
-                Err(failure) => failure,
+            let Err(failure) = daemon::reload(self.socket, "service") else {
+                self.reloaded = true;
+                return Ok(Step::ok("service", "entrad runs already, and reads the configuration anew"));
             };
             let (state, remedy) = match failure.exit {
                 Exit::NoDaemon => ("entrad is not running".into(), "start `entrad --foreground`"),
