@@ -175,7 +175,8 @@ fn forged_map(world: &World) -> Verdict {
     before.push(check::text("id localhigh", node.run(&["id", "localhigh"])?)?);
     node.put_file("/usr/local/lib/forged-map.py", include_str!("../../../../data/forged-map.py"), 0o644)?;
     let script = "exec setpriv --reuid entra --regid entra --clear-groups python3 /usr/local/lib/forged-map.py \"$1\"";
-    check::status("the forged map", &node.sh(script, &["/run/entra/cache.map"])?, 0)?;
+    let forge = || check::status("the forged map", &node.sh(script, &["/run/entra/cache.map"])?, 0);
+    forge()?;
     let ask = |database: &str, key: &str| node.run(&["getent", "-s", "entra", database, key]);
 
     // What is in order is believed. So the refusals below have the reason they should.
@@ -198,6 +199,8 @@ fn forged_map(world: &World) -> Verdict {
     for gid in ["674190010", "674190011", "674190012", "674190015", "674190050"] {
         refused(&node, "group", gid)?;
     }
+    // Again: the daemon puts its own in the place of a map that is not, some seconds later.
+    forge()?;
     // Her groups have numbers of the directory, which the map calls sudo and SUDO.
     let groups = node.run(&["id", "-G", "peggy"])?.stdout;
     check::equal("groups", &groups.as_str(), &"674190000 674190010 674190012\n")?;
