@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test that cannot go on says so by a panic.
 
+#[path = "scenes/helper.rs"]
+mod helper;
 #[path = "../../common/krb5/tests/support/mod.rs"]
 #[allow(dead_code)] // Shared with the tests of entra-krb5, which use more of it.
 mod support;
@@ -41,13 +43,14 @@ const TURN: Duration = Duration::from_secs(5);
 /// A scene: its name, what runs as the worker, and what is checked outside of it.
 type Scene = (&'static str, fn(&Stage));
 
-const SCENES: [Scene; 16] = [
+const SCENES: [Scene; 17] = [
     ("the worker has no right left", no_right_left),
     ("no call of the worker leads out of it", confined),
     ("the machine's ticket is the worker's file", machine_ticket),
     ("a wrong password is tried once, with armor", wrong_password),
     ("a KDC without logon information lets nobody in", no_logon_information),
     ("a KDC that says nothing costs the time given", silent_kdc),
+    ("a helper inherits nothing, whatever the daemon was started with", helper::inherits_nothing),
     ("a helper past its deadline is killed", late_helper),
     ("a flood is bounded, and what fits is served", flood),
     ("requests that the policy does not know are refused", refused),
@@ -84,7 +87,10 @@ fn main() -> ExitCode {
     for (number, (name, _)) in SCENES.iter().enumerate() {
         let stage = Stage::set(&kdc.path(&format!("stage-{number}")), kdc.address(), &keytab);
         fs::write(stage.path("kpasswd"), kpasswd.to_string()).unwrap();
-        let outcome = Command::new(std::env::current_exe().unwrap())
+        // With a variable and a descriptor that somebody left open for it.
+        let outcome = Command::new("sh")
+            .args(["-c", helper::WITH_MORE])
+            .arg(std::env::current_exe().unwrap())
             .args(["scene", name, stage.folder.to_str().unwrap(), &stage.kdc.to_string()])
             .status()
             .unwrap();

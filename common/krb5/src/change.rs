@@ -39,6 +39,9 @@ pub enum ChangeAnswer {
         code: u16,
         /// The server's own words; AD's binary policy (MS-KILE 3.3.5.1) in words.
         words: String,
+        /// Whether the server's key proves that it said so. An error in clear (KRB-ERROR) may be anybody's, who let the
+        /// request pass.
+        proven: bool,
     },
 }
 
@@ -203,14 +206,14 @@ impl<'c> Session<'c> {
             ffi::krb5_free_error(context.raw(), raw);
             found
         };
-        if let Ok(refused @ ChangeAnswer::Refused { .. }) = self.result(&result) {
-            return Ok(refused);
+        if let Ok(ChangeAnswer::Refused { code, words, .. }) = self.result(&result) {
+            return Ok(ChangeAnswer::Refused { code, words, proven: false });
         }
         // Success in an error is none.
         let words = String::from_utf8_lossy(&text).trim_end_matches('\0').to_owned();
         let known = context.check(Error::of_kdc(number, String::new()).code).err();
         let words = if words.is_empty() { known.map(|error| error.message).unwrap_or_default() } else { words };
-        Ok(ChangeAnswer::Refused { code: HARD_ERROR, words })
+        Ok(ChangeAnswer::Refused { code: HARD_ERROR, words, proven: false })
     }
 
     /// Result code and text (RFC 3244 2).
@@ -220,7 +223,7 @@ impl<'c> Session<'c> {
         };
         match u16::from_be_bytes(*code) {
             SUCCESS => Ok(ChangeAnswer::Changed),
-            code => Ok(ChangeAnswer::Refused { code, words: self.words(text)? }),
+            code => Ok(ChangeAnswer::Refused { code, words: self.words(text)?, proven: true }),
         }
     }
 
@@ -283,7 +286,7 @@ mod tests {
         let mut policy = vec![0, 4, 0, 0, 0, 0, 0, 7, 0, 0, 0, 24, 0, 0, 0, 1];
         policy.extend_from_slice(&0u64.to_be_bytes());
         policy.extend_from_slice(&864_000_000_000u64.to_be_bytes());
-        let Ok(ChangeAnswer::Refused { code: 4, words }) = result(&policy) else { panic!() };
+        let Ok(ChangeAnswer::Refused { code: 4, words, .. }) = result(&policy) else { panic!() };
         for part in ["at least 7 characters", "previous 24", "once a day"] {
             assert!(words.contains(part), "{part}: {words}");
         }
@@ -292,7 +295,7 @@ mod tests {
     #[test]
     fn plain_words_come_as_they_are_in_one_line() {
         let answer = result(b"\0\x04Too short.\nTry again.").unwrap();
-        assert_eq!(answer, ChangeAnswer::Refused { code: 4, words: "Too short. Try again.".into() });
+        assert_eq!(answer, ChangeAnswer::Refused { code: 4, words: "Too short. Try again.".into(), proven: true });
         assert_eq!(result(b"\0\0Password changed"), Ok(ChangeAnswer::Changed));
     }
 

@@ -5,8 +5,8 @@
 #[allow(dead_code)] // Shared with other tests, which use more of it.
 mod support;
 
-use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use entra_krb5::{
@@ -89,9 +89,59 @@ fn a_refusal_is_in_the_servers_own_words() {
     kdc.add_user("alice", OLD);
     kdc.kadmin("modprinc -policy strict alice");
     let answer = change(&kdc, server, "short", TIMEOUT).unwrap();
-    let ChangeAnswer::Refused { code: 4, words } = answer else { panic!("{answer:?}") };
+    let ChangeAnswer::Refused { code: 4, words, proven: true } = answer else { panic!("{answer:?}") };
     assert!(words.contains("too short"), "{words}");
     assert!(counts(&kdc, OLD));
+}
+
+#[test]
+fn a_refusal_that_anybody_may_have_made_up_proves_nothing() {
+    let mut kdc = TestKdc::start();
+    let server = kdc.start_kpasswd();
+    kdc.add_user("alice", OLD);
+    // Lets the request pass, and answers in the server's place.
+    let between = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = between.local_addr().unwrap();
+    let liar = std::thread::spawn(move || {
+        let (mut client, _) = between.accept().unwrap();
+        let mut there = TcpStream::connect(server).unwrap();
+        there.write_all(&message(&mut client)).unwrap();
+        message(&mut there);
+        let error = error_in_clear();
+        client.write_all(&[&(error.len() as u32).to_be_bytes(), error.as_slice()].concat()).unwrap();
+    });
+    let answer = change(&kdc, address, NEW, TIMEOUT);
+    liar.join().unwrap();
+    assert_eq!(answer, Ok(ChangeAnswer::Refused { code: 4, words: "never".into(), proven: false }));
+    assert!(counts(&kdc, NEW), "whatever was said");
+}
+
+/// A message with its length in front (RFC 4120 7.2.2).
+fn message(stream: &mut TcpStream) -> Vec<u8> {
+    let mut whole = vec![0; 4];
+    stream.read_exact(&mut whole).unwrap();
+    let length = u32::from_be_bytes(whole[..4].try_into().unwrap()) as usize;
+    whole.resize(4 + length, 0);
+    stream.read_exact(&mut whole[4..]).unwrap();
+    whole
+}
+
+/// A KRB-ERROR (RFC 4120 5.9.1) whose e-data says "4, never".
+fn error_in_clear() -> Vec<u8> {
+    let part = |tag: u8, body: &[u8]| [&[tag, body.len() as u8], body].concat();
+    let number = |tag: u8, value: u8| part(tag, &part(2, &[value]));
+    let name = part(0x30, &[number(0xa0, 1), part(0xa1, &part(0x30, &part(0x1b, b"kadmin")))].concat());
+    let fields = [
+        number(0xa0, 5),
+        number(0xa1, 30),
+        part(0xa4, &part(0x18, b"20300101000000Z")),
+        number(0xa5, 0),
+        number(0xa6, 60),
+        part(0xa9, &part(0x1b, REALM.as_bytes())),
+        part(0xaa, &name),
+        part(0xac, &part(4, b"\0\x04never")),
+    ];
+    part(0x7e, &part(0x30, &fields.concat()))
 }
 
 #[test]

@@ -400,6 +400,7 @@ mod tests {
         }
         for wrong in [
             ChangeRequest { realm: "OTHER.EXAMPLE".into(), ..request.clone() },
+            ChangeRequest { kdc: "0.0.0.0:88".parse().unwrap(), ..request.clone() },
             ChangeRequest { kpasswd: "0.0.0.0:464".parse().unwrap(), ..request.clone() },
             ChangeRequest { principal: String::new(), ..request.clone() },
         ] {
@@ -416,6 +417,8 @@ mod tests {
         assert!(policy().check(&keep(GOOD_ID, LONGEST_LIFE), 0).is_err());
         assert!(policy().check(&keep(GOOD_ID, LONGEST_LIFE + timeout), 1).is_err());
         assert!(policy().check(&keep(0, timeout), 1).is_err());
+        let nobodys = Kept { uid: GOOD_ID, sid: "S-1-1-0".parse().unwrap() };
+        assert!(policy().check(&Request::KeepPassword { kept: nobodys, life: timeout, timeout }, 1).is_err());
         assert_eq!(policy().check(&Request::TicketFromKept(login()), 0), Ok(()));
         assert!(policy().check(&Request::TicketFromKept(AuthRequest { ccache: None, ..login() }), 0).is_err());
         let forget = Request::ForgetPassword { kept: Kept { uid: GOOD_ID, sid: sid() }, timeout };

@@ -144,7 +144,7 @@ pub fn rotate(places: &Places, server: Server<'_>, deadline: Instant) -> Result<
     if !resumed {
         journal.save(&places.journal).map_err(Error::Host)?;
     }
-    let run = Run { context: &context, places, server, deadline, journal: &journal };
+    let run = Run { context: &context, places, server, deadline, journal: &journal, resumed };
     let known = if resumed { run.tried()? } else { None };
     let ticket = match known {
         Some(ticket) => ticket,
@@ -165,6 +165,8 @@ struct Run<'a> {
     server: Server<'a>,
     deadline: Instant,
     journal: &'a Journal,
+    /// Whether the change was begun by a run before this one.
+    resumed: bool,
 }
 
 impl<'a> Run<'a> {
@@ -182,21 +184,30 @@ impl<'a> Run<'a> {
     fn set(&self) -> Result<Credentials<'a>, Error> {
         let keytab = Keytab::file(self.context, &self.places.keytab).map_err(|error| krb5(&error))?;
         let ticket = self.ticket(Secret::Keytab(&keytab), Some(CHANGE_SERVICE));
-        let mut ticket = ticket.map_err(|error| self.unchanged(krb5(&error)))?;
+        let mut ticket = ticket.map_err(|error| self.unsent(krb5(&error)))?;
         let password = self.password()?;
-        match change_password(self.context, &mut ticket, &password, self.server.kpasswd, self.deadline) {
-            // An answer that was lost is settled by trying.
-            Ok(ChangeAnswer::Changed) | Err(ChangeError::Unanswered(_)) => {}
-            Ok(ChangeAnswer::Refused { words, .. }) => {
-                return Err(self.unchanged(Error::Refused(format!("the domain takes no new password: {words}"))));
+        let change = change_password(self.context, &mut ticket, &password, self.server.kpasswd, self.deadline);
+        let words = match change {
+            Ok(ChangeAnswer::Changed) => String::new(),
+            Ok(ChangeAnswer::Refused { words, proven: true, .. }) => {
+                return Err(self.forgotten(Error::Refused(format!("the domain takes no new password: {words}"))));
             }
-            Err(ChangeError::NotSent(error)) => return Err(self.unchanged(krb5(&error))),
-        }
-        self.tried()?.ok_or_else(|| Error::Refused("the domain took the new password and does not know it".into()))
+            // An answer that anybody may have made up is settled by trying, as one that was lost.
+            Ok(ChangeAnswer::Refused { words, .. }) => format!(": {words}"),
+            Err(ChangeError::Unanswered(error)) => format!(": {}", error.message),
+            Err(ChangeError::NotSent(error)) => return Err(self.unsent(krb5(&error))),
+        };
+        self.tried()?.ok_or_else(|| Error::Refused(format!("the domain does not know the new password{words}")))
+    }
+
+    /// The password was not sent now. A run before this one may have sent it, and that the KDC asked here does not know
+    /// it proves nothing: another one has not told it yet, or somebody between lies. The journal stays then.
+    fn unsent(&self, error: Error) -> Error {
+        if self.resumed { error } else { self.forgotten(error) }
     }
 
     /// Nothing was changed: there is nothing to take up.
-    fn unchanged(&self, error: Error) -> Error {
+    fn forgotten(&self, error: Error) -> Error {
         match Journal::remove(&self.places.journal) {
             Ok(()) => error,
             Err(left) => Error::Host(format!("{error}; and {left}")),

@@ -10,6 +10,7 @@ mod daemon;
 mod memory;
 mod namespace;
 mod process;
+mod trust;
 mod wrapper;
 
 use std::time::{Duration, Instant};

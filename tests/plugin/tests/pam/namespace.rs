@@ -27,6 +27,11 @@ const SHADOW: &str = concat!(
 );
 const CONFIG: &str = "[domains.\"aadds.contoso.com\"]\npreset = \"entra-ds\"\n";
 
+/// Whether this is the inner run of a test.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
 /// Runs `body` inside. `others`: passwd lines that only NSS knows (a module of somebody else's), `/etc/passwd` not.
 pub fn inside(test: &str, others: Option<&str>, body: impl FnOnce(&Inside)) {
     if std::env::var_os(INSIDE).is_some_and(|name| name.to_str() == Some(test)) {
