@@ -87,9 +87,9 @@ const NETWORK: &[Fault] = &[
     edited!(
         "a domain controller that is none",
         "/etc/entra/entra.toml",
-        "sed -i '/^preset/a servers = [\"10.53.0.30\"]' /etc/entra/entra.toml",
+        "sed -i '/^preset/a servers = [\"10.53.0.20\"]' /etc/entra/entra.toml",
         "connect",
-        ["fail", "port 88 of 10.53.0.30 is closed", "open TCP 88"]
+        ["fail", "port 88 of 10.53.0.20 is closed", "open TCP 88"]
     ),
     edited!(
         "a closed LDAP port",
