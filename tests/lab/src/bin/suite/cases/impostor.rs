@@ -29,7 +29,18 @@ fn poses(world: &World) -> Verdict {
     let verdict = set_up(&impostor, &dc).and_then(|()| {
         victim.sh("echo \"nameserver $1\" >/etc/resolv.conf", &[ADDRESS])?.text()?;
         fooled(&victim)?;
-        refused(&victim, &impostor)
+        // The KDC is the real one, reached through the impostor: all that is wrong is the name that its key is for. A
+        // ticket for a domain controller's three-part name is what it gets, and cannot open.
+        impostor.stop("kdc")?;
+        let real = format!("TCP4:{}:88", dc::ADDRESS);
+        impostor.start("kdc", &["socat", "TCP4-LISTEN:88,fork,reuseaddr", &real])?;
+        ready(&impostor)?;
+        no_directory(&victim, &impostor, "gss_accept_sec_context")?;
+        impostor.stop("kdc")?;
+        start_kdc(&impostor)?;
+        no_directory(&victim, &impostor, "Decrypt integrity check failed")?;
+        let login = product::ssh(&victim, ALICE.sam, FALSE, "true")?;
+        check::that(!login.ok(), || "the impostor's password opened the account".into())
     });
     for service in SERVICES {
         impostor.stop(service)?;
@@ -55,11 +66,16 @@ fn set_up(impostor: &Node, dc: &Node) -> Verdict {
     let keytab = std::fs::read(dc.outside_path("/root/impostor.keytab")).map_err(|error| error.to_string())?;
     impostor.put_file("/run/impostor/keytab", keytab, 0o600)?;
     let slapd = format!(
-        "include /etc/ldap/schema/core.schema\npidfile /run/impostor/slapd.pid\nmodulepath /usr/lib/ldap\n\
+        "include /etc/ldap/schema/core.schema\n\
+         attributetype ( 1.2.840.113556.1.4.619 NAME 'dNSHostName' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )\n\
+         rootDSE /run/impostor/root.ldif\npidfile /run/impostor/slapd.pid\nmodulepath /usr/lib/ldap\n\
          moduleload back_mdb\nsasl-host {HOST}\nsasl-realm AADDS.CONTOSO.COM\nsasl-secprops none\n\
          database mdb\nsuffix dc=aadds,dc=contoso,dc=com\ndirectory /run/impostor/data\n"
     );
     impostor.put_file("/run/impostor/slapd.conf", slapd, 0o644)?;
+    // Asked for its name, it gives the one of the real one.
+    let told = format!("dn:\ndNSHostName: {}\n", dc::HOST);
+    impostor.put_file("/run/impostor/root.ldif", told, 0o644)?;
     let kdc = "[realms]\nAADDS.CONTOSO.COM = {\n  database_name = /run/impostor/principal\n  \
                key_stash_file = /run/impostor/stash\n  kdc_listen = 88\n  kdc_tcp_listen = 88\n}\n";
     impostor.put_file("/run/impostor/kdc.conf", kdc, 0o644)?;
@@ -94,8 +110,17 @@ fn set_up(impostor: &Node, dc: &Node) -> Verdict {
         .start("ldap", &["env", keytab, "slapd", "-f", "/run/impostor/slapd.conf", "-h", "ldap://", "-d", "256"])?;
     let real = format!("UDP4:{}:389", dc::ADDRESS);
     impostor.start("ping", &["socat", "UDP4-LISTEN:389,fork,reuseaddr", &real])?;
+    start_kdc(impostor)
+}
+
+/// The KDC with keys of its own.
+fn start_kdc(impostor: &Node) -> Verdict {
     let environment = ["KRB5_CONFIG=/run/impostor/krb5.conf", "KRB5_KDC_PROFILE=/run/impostor/kdc.conf"];
     impostor.start("kdc", &["env", environment[0], environment[1], "krb5kdc", "-n", "-r", "AADDS.CONTOSO.COM"])?;
+    ready(impostor)
+}
+
+fn ready(impostor: &Node) -> Verdict {
     let ready = r#"for step in $(seq 200); do
         [ "$(ss -Hltn '( sport = :53 or sport = :88 or sport = :389 )' | wc -l)" -ge 3 ] && exit; sleep 0.05
         done; ss -ltn; cat /var/log/lab-*.log; exit 1"#;
@@ -119,17 +144,17 @@ fn fooled(victim: &Node) -> Verdict {
     check::status("kinit with the false password", &output, 0)
 }
 
-fn refused(victim: &Node, impostor: &Node) -> Verdict {
+/// Insists that a daemon that knows nothing of earlier takes nothing from the impostor, though it comes there.
+fn no_directory(victim: &Node, impostor: &Node, why: &str) -> Verdict {
     let before = impostor.log("ldap")?.len();
-    // Nothing of earlier: each answer would come from the impostor.
+    product::stop_daemon(victim)?;
     victim.must(&["rm", "-rf", "/run/entra/cache.map"])?;
     product::start_daemon(victim)?;
     let bob = victim.run(&["getent", "passwd", "bob"])?;
     check::that(!bob.ok(), || format!("bob came from the impostor: {}", bob.stdout))?;
     let direct = victim.run(&["entractl", "user", "bob", "--direct"])?;
     check::that(!direct.ok(), || format!("bob came from the impostor: {}", direct.stdout))?;
-    let login = product::ssh(victim, ALICE.sam, FALSE, "true")?;
-    check::that(!login.ok(), || "the impostor's password opened the account".into())?;
+    check::holds("why", &direct.stderr, why)?;
     let log = impostor.log("ldap")?.split_off(before);
     check::that(log.contains("ACCEPT from IP=10.53.0.21"), || format!("nobody came to the impostor:\n{log}"))?;
     // slapd writes such a line for each bind that it took.
