@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod account;
+pub mod apparmor;
 pub mod broker;
 pub mod helper;
 pub mod journal;

@@ -18,7 +18,7 @@ use entrad::account::{self, Account};
 use entrad::broker::{self, Channel, Policy};
 use entrad::places::{Places, SOCKET_MASK};
 use entrad::worker::{self, Startup};
-use entrad::{journal, privileges, seccomp};
+use entrad::{apparmor, journal, privileges, seccomp};
 
 /// Resolves users and groups of Entra Domain Services and Active Directory, and logs them in.
 #[derive(Debug, Parser)]
@@ -90,7 +90,13 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     privileges::allow_descriptors().map_err(|error| format!("the limit of descriptors: {error}"))?;
     if let Some(account) = &account {
         privileges::drop_to(account).map_err(|error| format!("the rights of root cannot be given up: {error}"))?;
-        // Before any thread is there: all of them inherit it.
+        // Both before any thread is there: all of them inherit it.
+        if let Err(error) = apparmor::confine() {
+            log::warn!(
+                "the worker stays under the profile that the broker has: {error}; `apparmor_parser -r \
+                 /etc/apparmor.d/usr.sbin.entrad` loads the one that belongs to this version"
+            );
+        }
         if !seccomp::confine().map_err(|error| format!("the filter of system calls: {error}"))? {
             log::warn!(
                 "no filter of system calls: none is made for this architecture, or seccomp(2) is not allowed here"

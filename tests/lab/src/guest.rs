@@ -27,12 +27,13 @@ const CONSOLE: &str = "/var/log/lab-guest-console.log";
 
 /// Boots Debian's kernel on a copy of the node's root that is gone afterwards, and runs `script` there (sh, root, PID 1)
 /// until it powers off; gives what the script wrote to `/dev/ttyS1`. It reaches the lab through the node's own address.
-/// Stop the node's services before: the copy is taken file by file, as the guest reads them.
+/// `options` are more words for the kernel's command line. Stop the node's services before: the copy is taken file by
+/// file, as the guest reads them.
 ///
 /// # Errors
 /// When the kernel cannot be had from Debian's archive, QEMU fails, or the guest runs longer than `limit`; the message has
 /// the end of the kernel's console.
-pub fn boot(node: &Node, script: &str, limit: Duration) -> Result<String> {
+pub fn boot(node: &Node, options: &str, script: &str, limit: Duration) -> Result<String> {
     host::install(&NEEDED)?;
     let kernel = kernel()?;
     node.put_file(SCRIPT, script, 0o600)?;
@@ -64,7 +65,14 @@ pub fn boot(node: &Node, script: &str, limit: Duration) -> Result<String> {
     .arg(kernel.join("vmlinuz"))
     .arg("-initrd")
     .arg(kernel.join("initrd.gz"))
-    .args(["-append", "console=ttyS0 panic=-1", "-serial", &format!("file:{}", console.display()), "-serial", "stdio"])
+    .args([
+        "-append",
+        &format!("console=ttyS0 panic=-1 {options}"),
+        "-serial",
+        &format!("file:{}", console.display()),
+        "-serial",
+        "stdio",
+    ])
     .args(["-fsdev", &root, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root"])
     .args(["-nic", "user,model=virtio-net-pci"]);
     let output = capture(&mut qemu, None, limit)?;

@@ -66,7 +66,7 @@ fn check(name: &str) -> Result<()> {
          OTHER_PASSWORD='{}'\n",
         ALICE.password, PEOPLE[1].password
     );
-    let said = guest::boot(&client, &format!("{settings}{CHECK}"), LIMIT)?;
+    let said = guest::boot(&client, "", &format!("{settings}{CHECK}"), LIMIT)?;
     println!("{said}");
     if said.lines().next_back().map(str::trim_end) != Some(PASSED) {
         return Err(Error::new("the guest saw something else than it should have; its words are above"));
