@@ -54,10 +54,10 @@ impl World {
         Ok(entra_lab::down(&two(name))?)
     }
 
-    /// Brings up the directory and two clients.
+    /// Brings up the directory, two clients and the reference, which is also what cases call a host without a directory.
     pub fn up(name: &str, packages: PathBuf) -> Result<Self, String> {
         product::packages(&packages)?;
-        let nodes = ["dc", "client", "client2"].map(str::to_owned).to_vec();
+        let nodes = ["dc", "client", "client2", "sssd"].map(str::to_owned).to_vec();
         let lab = Lab::up(&Options { name: name.to_owned(), nodes })?;
         Ok(Self { lab, packages, two: OnceLock::new() })
     }
@@ -110,12 +110,8 @@ impl World {
         Ok(self.lab.node("dc")?)
     }
 
-    /// The reference: SSSD joined to the same directory. Brought up by the first case that wants it.
+    /// The reference: SSSD joined to the same directory.
     pub fn reference(&self) -> Result<Node, String> {
-        if self.lab.node("sssd").is_err() {
-            self.mend()?;
-            Lab::up(&Options { name: self.lab.name().to_owned(), nodes: vec!["sssd".into()] })?;
-        }
         Ok(self.lab.node("sssd")?)
     }
 
