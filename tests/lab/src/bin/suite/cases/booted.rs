@@ -1,20 +1,29 @@
 //! The packages on a host that systemd has booted: what the unit promises holds, and logins are sessions of logind.
 
 use entra_lab::accounts::ALICE;
-use entra_lab::{Node, product};
+use entra_lab::{Node, Terminal, product};
 
 use super::packages::repack;
+use super::{login, offline, password};
 use crate::Case;
 use crate::check::{self, Verdict};
-use crate::world::World;
+use crate::world::{Planted, World};
 
 pub const CASES: &[Case] = &[
     ("booted: join starts the service in its sandbox, and people get sessions", serves),
+    ("booted: in the sandbox, logins of every outcome, a changed password and an outage are as elsewhere", logins),
     ("booted: after a boot without the directory its users are there before the services that need them", boots),
     ("booted: an upgrade replaces the daemon, a purge takes the unit out", changes),
 ];
 
 const UNIT: &str = "entrad.service";
+const CONFIG: &str = "/etc/entra/entra.toml";
+const HELPER: &str = "/usr/libexec/entra/krb5-helper";
+/// How long a dialogue on a terminal may take on a busy machine.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+/// Of a planted user, before and after a change.
+const OLD: &str = "Planted-Pass-1";
+const NEW: &str = "Planted-Pass-2";
 
 /// Asks as fast as it can until it is told to end; says what was not answered, and how often it asked.
 const ASK: &str = r"
@@ -119,6 +128,58 @@ fn replaced(node: &Node) -> Verdict {
     let log = node.log("lookups")?;
     check::that(!log.contains("unanswered") && log.contains("asked"), || format!("meanwhile:\n{log}"))?;
     check::text("a login afterwards", product::ssh_as(node, &ALICE, "true")?).map(drop)
+}
+
+fn logins(world: &World) -> Verdict {
+    let node = world.booted_and_joined()?;
+    sandbox(&node)?;
+    login::each_outcome(&node)?;
+    let refused = |when: &str| {
+        let output = product::ssh(&node, ALICE.sam, "not-hers", "true")?;
+        check::holds(&format!("a wrong password {when}"), &output.stderr, "Permission denied")
+    };
+    refused("online")?;
+
+    let config = node.read_file(CONFIG)?;
+    configure(&node, &config.replace("entra-ds", "active-directory"))?;
+    let changed = world.with_planted(&[Planted::user("planted", OLD)], |_| {
+        let mut terminal = Terminal::start(&node, "su - planted -c passwd", LIMIT)?;
+        password::answer(&mut terminal, &[("Current password: ", OLD), ("New password: ", NEW), ("Retype new", NEW)])?;
+        check::holds("passwd", &terminal.finish()?.stdout, "Your password has been changed.")?;
+        check::text("a login with the new one", product::ssh(&node, "planted", NEW, "klist -s")?).map(drop)
+    });
+    configure(&node, &config)?;
+    changed?;
+
+    offline::log_in_online(&node)?;
+    world.lab.cut("dc")?;
+    let away = product::ssh_as(&node, &ALICE, "true").map_err(String::from).and_then(|output| {
+        check::text("a login in an outage", output)?;
+        refused("in an outage")
+    });
+    world.mend()?;
+    away?;
+    filter(&node)
+}
+
+/// Replaces the configuration, and has the service read it.
+fn configure(node: &Node, text: &str) -> Verdict {
+    node.put_file(CONFIG, text, 0o644)?;
+    check::text("a restart", node.run(&["systemctl", "restart", UNIT])?).map(drop)
+}
+
+/// What the service starts may make none of the calls that the unit's `SystemCallFilter=` leaves out: ptrace(2) here,
+/// which needs no right, and which nothing else of the unit refuses.
+fn filter(node: &Node) -> Verdict {
+    // Its answer's descriptor stays open: who closes that has ended, for the broker.
+    let script = "#!/bin/sh\nexec strace -qq -o /dev/null true 2>/run/lab/traced\n";
+    node.must(&["mv", HELPER, "/run/lab/krb5-helper"])?;
+    node.put_file(HELPER, script, 0o700)?;
+    let outside = node.run(&[HELPER]);
+    let inside = node.sh("rm -f /run/lab/traced; echo x | pamtester sshd alice authenticate; cat /run/lab/traced", &[]);
+    node.must(&["mv", "/run/lab/krb5-helper", HELPER])?;
+    check::status("a program that traces another one, outside of the unit", &outside?, 0)?;
+    check::holds("the same in the unit", &inside?.stdout, "not permitted")
 }
 
 /// A service of an administrator's that runs as a user of the directory.

@@ -1,7 +1,7 @@
 //! Logins of domain users.
 
 use entra_lab::accounts::{ALICE, Account, PEOPLE, State};
-use entra_lab::product;
+use entra_lab::{Node, product};
 
 use crate::Case;
 use crate::check::{self, Verdict};
@@ -73,7 +73,11 @@ fn unfit(world: &World) -> Verdict {
 }
 
 fn outcomes(world: &World) -> Verdict {
-    let node = world.joined()?;
+    each_outcome(&world.joined()?)
+}
+
+/// What PAM's callers on this node see of each account.
+pub(super) fn each_outcome(node: &Node) -> Verdict {
     let wanted = |account: &Account| match account.state {
         State::Fit => "successfully authenticated",
         State::Disabled | State::Expired => "expired",

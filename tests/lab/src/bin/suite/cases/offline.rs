@@ -189,7 +189,7 @@ fn wait(node: &Node, condition: &str, what: &str) -> Verdict {
 }
 
 /// Logs alice in and waits for what an offline login needs, which is made behind the login.
-fn log_in_online(node: &Node) -> Verdict {
+pub(super) fn log_in_online(node: &Node) -> Verdict {
     check::text("an online login", product::ssh_as(node, &ALICE, "true")?)?;
     let script =
         r"for step in $(seq 100); do entractl user alice | grep -q 'ready until' && exit; sleep 0.1; done; exit 1";

@@ -91,6 +91,18 @@ fn killed(world: &World) -> Verdict {
         let left = node.must(&["sh", "-c", "ls -A /etc/entra | grep -c '^rotation' || true"])?;
         check::equal(&format!("killed {step}: notes left"), &left.as_str(), &"0")?;
     }
+    // What was begun may have reached the directory: that the next run reaches nobody is no reason to forget it.
+    let cut_off = |what: &str| {
+        let words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", what, "entractl", "keytab", "rotate"];
+        let output = node.run(&words)?;
+        check::that(!output.ok(), || format!("{what}: {}", output.describe()))?;
+        check::that(node.outside_path("/etc/entra/rotation").exists(), || format!("{what}: the journal is gone"))
+    };
+    cut_off("inject=connect:signal=KILL:when=3")?;
+    cut_off("inject=connect:error=ECONNREFUSED:when=3+")?;
+    let again = check::text("with the network again", node.run(&["entractl", "keytab", "rotate"])?)?;
+    check::holds("what it says", &again, "broken off")?;
+    all_agree(&node)?;
     // Samba cannot be told: directory and keytab have the password, and the next run tells it.
     node.must(&["mv", "/usr/bin/net", "/usr/bin/net.away"])?;
     let untold = node.run(&["entractl", "keytab", "rotate"]);
