@@ -72,7 +72,12 @@ inside() {
 is_refused() {
     before=$(refused | wc -l)
     inside "$1" "$2" && fail "$1 allows: $2"
-    refused | sed "1,${before}d" | grep -m 1 "profile=\"$1\"" || fail "$1 refuses without a word: $2"
+    # A thread of the kernel's prints its words, a moment later.
+    for step in $(seq 50); do
+        refused | tail -n +$((before + 1)) | grep -m 1 "profile=\"$1\"" && return
+        sleep 0.1
+    done
+    fail "$1 refuses without a word: $2"
 }
 
 # Every refusal is to be read afterwards.
