@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::corpus::Corpus;
 use crate::needs;
 use crate::run::{self, Outcome};
 
@@ -22,7 +23,7 @@ pub struct Options {
     /// The same in seconds
     #[arg(long, conflicts_with = "minutes")]
     seconds: Option<u64>,
-    /// Put what reached new code, made as small as it can be, beside the kept cases
+    /// Take what reached new code into the corpus
     #[arg(long)]
     keep: bool,
     /// Build the targets and run none
@@ -60,18 +61,23 @@ pub fn run(options: &Options) -> Outcome {
     if chosen.is_empty() {
         return Err(format!("there is no such target; there are {}", names.join(", ")));
     }
+    let corpus = Corpus::unpack(&folder())?;
     println!("{:12} {:>12} {:>9} {:>9} {:>7}", "target", "executions", "edges", "features", "inputs");
     let mut found = Vec::new();
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     for group in chosen.chunks(at_once) {
-        let started = group.iter().map(|name| Running::start(&fuzzer, name, time)).collect::<Result<Vec<_>, _>>()?;
+        let started =
+            group.iter().map(|name| Running::start(&fuzzer, &corpus, name, time)).collect::<Result<Vec<_>, _>>()?;
         for running in started {
             let name = running.name.clone();
             found.extend(running.finish(time)?);
             if keep {
-                merge(&fuzzer, &name)?;
+                corpus.take(&fuzzer, &name, &folder().join("work").join(&name))?;
             }
         }
+    }
+    if keep {
+        corpus.pack()?;
     }
     if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
 }
@@ -101,6 +107,7 @@ fn targets(fuzzer: &Path) -> Result<Vec<String>, String> {
     if names.is_empty() { Err(String::from_utf8_lossy(&said.stderr).into_owned()) } else { Ok(names) }
 }
 
+/// Where the cases are that somebody named, because something failed in them; what fails now is put beside them.
 fn kept(name: &str) -> PathBuf {
     run::root().join("tests/fuzz/corpus").join(name)
 }
@@ -114,7 +121,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(fuzzer: &Path, name: &str, time: Duration) -> Result<Self, String> {
+    fn start(fuzzer: &Path, corpus: &Corpus, name: &str, time: Duration) -> Result<Self, String> {
         let describe = |error: std::io::Error| format!("{name}: {error}");
         let (work, kept) = (folder().join("work").join(name), kept(name));
         for folder in [&work, &kept] {
@@ -123,7 +130,11 @@ impl Running {
         let log = folder().join(format!("{name}.log"));
         let file = std::fs::File::create(&log).map_err(describe)?;
         let mut fuzz = Command::new(fuzzer);
-        fuzz.env("ENTRA_FUZZ_TARGET", name).env("ASAN_OPTIONS", "detect_odr_violation=0").arg(&work).arg(&kept);
+        fuzz.env("ENTRA_FUZZ_TARGET", name)
+            .env("ASAN_OPTIONS", "detect_odr_violation=0")
+            .arg(&work)
+            .arg(corpus.of(name)?)
+            .arg(&kept);
         fuzz.arg(format!("-max_total_time={}", time.as_secs().max(1)));
         fuzz.arg(format!("-artifact_prefix={}/found-", kept.display()));
         fuzz.args(["-seed=1", "-print_final_stats=1", "-use_value_profile=1"]);
@@ -168,14 +179,6 @@ impl Running {
             kept(name).display()
         )))
     }
-}
-
-/// Puts those inputs of the run that reach what the kept ones do not beside them.
-fn merge(fuzzer: &Path, name: &str) -> Outcome {
-    let mut merge = Command::new(fuzzer);
-    merge.env("ENTRA_FUZZ_TARGET", name).env("ASAN_OPTIONS", "detect_odr_violation=0").arg("-merge=1");
-    merge.arg(kept(name)).arg(folder().join("work").join(name));
-    run::run(merge.stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 /// The word behind `label`; empty where it does not stand.

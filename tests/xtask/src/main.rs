@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod beside;
+mod corpus;
 mod demo;
 mod fuzz;
 mod gate;

@@ -20,8 +20,8 @@ const TESTS: [&str; 8] = [
     "valgrind",
 ];
 
-/// What libFuzzer is built with, besides.
-const FUZZING: [&str; 1] = ["g++"];
+/// What libFuzzer is built with, and its corpus unpacked, besides.
+const FUZZING: [&str; 2] = ["g++", "xz-utils"];
 
 /// For building and packing.
 ///
