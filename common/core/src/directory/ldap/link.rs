@@ -15,8 +15,8 @@ use crate::discovery::{Server, Servers};
 
 /// Longest life of one attempt over all DCs.
 const ATTEMPT: Duration = Duration::from_secs(12);
-/// How long a lookup waits for an attempt while the domain is known to be away: enough for a DC that is back, and short
-/// for everybody else.
+/// How long a lookup waits for an attempt while the domain is known to be away, or while somebody has waited for it in vain:
+/// enough for a DC that is back, and short for everybody else.
 const GRACE: Duration = Duration::from_millis(300);
 /// Rest between attempts that failed; doubled at each one in a row.
 const FIRST_REST: Duration = Duration::from_millis(250);
@@ -43,6 +43,8 @@ struct State {
     current: Option<Arc<Connection>>,
     attempt: Option<watch::Receiver<Option<Outcome>>>,
     failures: u32,
+    /// Somebody has waited for the attempt that runs as long as anybody may: the next ones need not.
+    waited: bool,
     rest_until: Option<Instant>,
     online: bool,
     since: u64,
@@ -199,7 +201,7 @@ impl Link {
                 None => {}
             }
             state.current = None;
-            let patience = if state.failures == 0 { None } else { Some(GRACE) };
+            let patience = if state.failures == 0 && !state.waited { None } else { Some(GRACE) };
             (self.attempt(&mut state), patience)
         };
         let until = patience.map_or(deadline, |patience| deadline.min(Instant::now() + patience));
@@ -207,7 +209,11 @@ impl Link {
         match outcome {
             Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(self.unreachable())),
             Ok(Err(_)) => Err(self.unreachable()),
-            Err(_) => Err(self.lock().reason.clone().unwrap_or_else(|| self.unreachable())),
+            Err(_) => {
+                let mut state = self.lock();
+                state.waited |= patience.is_none() && state.attempt.is_some();
+                Err(state.reason.clone().unwrap_or_else(|| self.unreachable()))
+            }
         }
     }
 
@@ -322,6 +328,7 @@ impl State {
     fn connected(&mut self, connection: &Arc<Connection>) {
         self.current = Some(Arc::clone(connection));
         self.failures = 0;
+        self.waited = false;
         self.rest_until = None;
         self.online();
     }
@@ -338,6 +345,7 @@ impl State {
         let rest = FIRST_REST.saturating_mul(1 << self.failures.min(8)).min(LONGEST_REST);
         self.rest_until = Some(Instant::now() + rest);
         self.failures = self.failures.saturating_add(1);
+        self.waited = false;
         // An old connection that still works was to be replaced: it stays.
         if self.current.as_ref().is_none_or(|connection| !connection.usable()) {
             self.offline(error);

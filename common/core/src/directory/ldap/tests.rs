@@ -2,6 +2,7 @@
 //! makes of it. What a real server does is tested in `tests/directory.rs`.
 
 mod large;
+mod waits;
 
 use std::io;
 use std::net::SocketAddr;
@@ -87,14 +88,18 @@ async fn directory(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> LdapDi
 
 /// A directory whose servers cannot be reached.
 fn unconnected() -> LdapDirectory {
+    over(nobody(), Arc::new(Nobody))
+}
+
+fn over(server: SocketAddr, kdc: Arc<dyn Kdc>) -> LdapDirectory {
     let settings = Settings {
-        domain: domain(nobody()),
+        domain: domain(server),
         profile_path: "/nonexistent/krb5.conf".into(),
         machine_ccache: "FILE:/nonexistent/ccache".into(),
         lookup_deadline: Duration::from_secs(2),
         bulk_deadline: Duration::from_secs(10),
     };
-    LdapDirectory::new(settings, Arc::new(Nobody)).unwrap()
+    LdapDirectory::new(settings, kdc).unwrap()
 }
 
 async fn connection(answer: impl Fn(&Asked) -> Answer + Send + 'static) -> Arc<Connection> {

@@ -7,7 +7,7 @@ use crate::stage::Stage;
 
 const SMALL_DISK: &str = "
 rm -rf /root/state && cp -a /var/lib/entra /root/state
-mount -t tmpfs -o mode=0700,size=$(($(du -sk /root/state | cut -f1) + 1024))k tmpfs /var/lib/entra
+mount -t tmpfs -o mode=0700,size=$(($(du -sk /root/state | cut -f1) + 8192))k tmpfs /var/lib/entra
 chown --reference=/root/state /var/lib/entra && chmod --reference=/root/state /var/lib/entra
 cp -a /root/state/. /var/lib/entra/";
 
